@@ -1,0 +1,1 @@
+"""What every process shares; nothing that only one of them needs."""

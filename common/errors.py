@@ -1,0 +1,182 @@
+"""The errors that cross process boundaries, and the one table that maps them.
+
+    PaddockError
+    ├── InvalidRequest            the request itself is wrong
+    │   ├── InvalidName
+    │   ├── InvalidDigest
+    │   ├── DigestMismatch
+    │   ├── InvalidModel          its files do not make a model
+    │   └── CapabilityMissing     the model cannot do what was asked
+    ├── NotFound
+    │   ├── ModelNotFound
+    │   └── BlobNotFound
+    ├── TooLarge                  a limit of ours was passed
+    ├── Unsupported               not offered (yet)
+    ├── Busy                      a queue is full
+    ├── OutOfMemory               no worker can hold the model
+    ├── Unavailable               a process cannot be reached
+    ├── WorkerLost                the engine died under the request
+    ├── LoadFailed                the engine refused the model
+    ├── Canceled                  the caller went away
+    └── Internal                  a defect
+
+Each class states its gRPC status and its HTTP status; the class's name travels
+as `google.rpc.ErrorInfo.reason`, so that the caller raises the same class again.
+"""
+
+import grpc
+
+
+class PaddockError(Exception):
+    """An error with a text for the user, a gRPC status and an HTTP status."""
+
+    grpc_status: grpc.StatusCode = grpc.StatusCode.INTERNAL
+    http_status: int = 500
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    @classmethod
+    def reason(cls) -> str:
+        """Name this kind of error on the wire."""
+        return cls.__name__
+
+
+class InvalidRequest(PaddockError):
+    """The request is malformed or contradicts itself."""
+
+    grpc_status = grpc.StatusCode.INVALID_ARGUMENT
+    http_status = 400
+
+
+class InvalidName(InvalidRequest):
+    """A model name breaks the grammar of names."""
+
+
+class InvalidDigest(InvalidRequest):
+    """A digest is not `sha256:` and 64 hexadecimal digits."""
+
+
+class DigestMismatch(InvalidRequest):
+    """Bytes do not have the digest that was claimed for them."""
+
+
+class InvalidModel(InvalidRequest):
+    """Files are missing, damaged or of a kind that no engine reads."""
+
+
+class CapabilityMissing(InvalidRequest):
+    """The model cannot do what was asked of it."""
+
+
+class NotFound(PaddockError):
+    """Something that was named does not exist."""
+
+    grpc_status = grpc.StatusCode.NOT_FOUND
+    http_status = 404
+
+
+class ModelNotFound(NotFound):
+    """No manifest has that name."""
+
+
+class BlobNotFound(NotFound):
+    """No blob has that digest."""
+
+
+class TooLarge(PaddockError):
+    """A request passes one of the configured limits."""
+
+    grpc_status = grpc.StatusCode.OUT_OF_RANGE
+    http_status = 413
+
+
+class Unsupported(PaddockError):
+    """Asked for something that is not offered."""
+
+    grpc_status = grpc.StatusCode.UNIMPLEMENTED
+    http_status = 501
+
+
+class Busy(PaddockError):
+    """The queue is full; try again later."""
+
+    grpc_status = grpc.StatusCode.RESOURCE_EXHAUSTED
+    http_status = 503
+
+
+class OutOfMemory(PaddockError):
+    """What is in use leaves no room for the model."""
+
+    grpc_status = grpc.StatusCode.RESOURCE_EXHAUSTED
+    http_status = 503
+
+
+class Unavailable(PaddockError):
+    """A process that is needed cannot be reached."""
+
+    grpc_status = grpc.StatusCode.UNAVAILABLE
+    http_status = 503
+
+
+class WorkerLost(PaddockError):
+    """The engine or its worker died while it served the request."""
+
+    grpc_status = grpc.StatusCode.ABORTED
+    http_status = 500
+
+    def __init__(
+        self,
+        message: str = (
+            "model runner has unexpectedly stopped, this may be due to resource limitations "
+            "or an internal error, check the worker's logs for details"
+        ),
+    ) -> None:
+        super().__init__(message)
+
+
+class LoadFailed(PaddockError):
+    """The engine could not be started with the model."""
+
+    grpc_status = grpc.StatusCode.FAILED_PRECONDITION
+    http_status = 500
+
+
+class Canceled(PaddockError):
+    """The caller went away before the end."""
+
+    grpc_status = grpc.StatusCode.CANCELLED
+    http_status = 499
+
+    def __init__(self, message: str = "request canceled") -> None:
+        super().__init__(message)
+
+
+class Internal(PaddockError):
+    """A defect on our side."""
+
+
+def _tree(root: type[PaddockError]) -> list[type[PaddockError]]:
+    return [root, *(found for child in root.__subclasses__() for found in _tree(child))]
+
+
+BY_REASON: dict[str, type[PaddockError]] = {kind.reason(): kind for kind in _tree(PaddockError)}
+
+# What to raise for a status that carries no reason of ours: a broken
+# connection, a deadline, a peer of another make.
+BY_STATUS: dict[grpc.StatusCode, type[PaddockError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.OUT_OF_RANGE: TooLarge,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: TooLarge,
+    grpc.StatusCode.UNIMPLEMENTED: Unsupported,
+    grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Unavailable,
+    grpc.StatusCode.CANCELLED: Canceled,
+}
+
+
+def error_for(reason: str, message: str) -> PaddockError:
+    """Rebuild an error from its reason on the wire; an unknown reason gives `Internal`."""
+    return BY_REASON.get(reason, Internal)(message)

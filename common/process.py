@@ -1,0 +1,61 @@
+"""The life of a process: logging, the event loop, signals, and the tie to its parent."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+LIFELINE_VARIABLE = "PADDOCK_LIFELINE"
+
+
+def run_process(
+    name: str, log_level: str, main: Callable[[asyncio.Event], Awaitable[None]]
+) -> None:
+    """Run `main` until it returns; SIGTERM or SIGINT set the event that asks it to drain."""
+    configure_logging(name, log_level)
+    follow_parent()
+    uvloop.run(_main(main))
+
+
+def configure_logging(name: str, level: str) -> None:
+    """Log to standard error, each line marked with the process's name."""
+    logging.basicConfig(
+        level=level.upper(),
+        stream=sys.stderr,
+        format=f"%(asctime)s %(levelname).1s {name} %(name)s: %(message)s",
+        force=True,
+    )
+
+
+async def _main(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await main(stop)
+
+
+def follow_parent() -> None:
+    """End this process when the one that started it is gone, however it went.
+
+    The parent holds the write end of a pipe and names the read end in
+    `PADDOCK_LIFELINE`; the kernel closes the write end even on SIGKILL.
+    """
+    descriptor = os.environ.get(LIFELINE_VARIABLE)
+    if descriptor:
+        watch_lifeline(int(descriptor))
+
+
+def watch_lifeline(descriptor: int) -> None:
+    """Kill this process as soon as the other end of the pipe closes."""
+
+    def wait() -> None:
+        os.read(descriptor, 1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()

@@ -1,0 +1,198 @@
+"""gRPC as all processes use it: servers with health and reflection, channels, errors.
+
+A servicer raises `PaddockError`s; the interceptor turns them into statuses with a
+`google.rpc.ErrorInfo`. A caller wraps its calls in `rpc_errors()` and meets the same
+classes again.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
+
+from common.errors import BY_STATUS, Internal, PaddockError, error_for
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+logger = logging.getLogger(__name__)
+
+ERROR_DOMAIN = "paddock"
+
+# Images travel inside messages; blobs do not (they are streamed in pieces).
+_MAX_MESSAGE = 256 * 1024 * 1024
+
+_OPTIONS: list[tuple[str, Any]] = [
+    ("grpc.max_send_message_length", _MAX_MESSAGE),
+    ("grpc.max_receive_message_length", _MAX_MESSAGE),
+    ("grpc.so_reuseport", 0),
+    # A peer that vanished without a word is noticed within seconds.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A restarted peer is found again at once, not after minutes of backoff.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+]
+
+
+def open_channel(address: str) -> grpc.aio.Channel:
+    """Connect lazily to `host:port` or `unix:/path`."""
+    return grpc.aio.insecure_channel(address, options=_OPTIONS)
+
+
+class Server:
+    """A gRPC server with standard health and reflection.
+
+    It reports NOT_SERVING until `set_serving(True)`, and again while it drains.
+    """
+
+    def __init__(self) -> None:
+        self.grpc = grpc.aio.server(interceptors=[_ErrorInterceptor()], options=_OPTIONS)
+        self._health = health.aio.HealthServicer()
+        self._services = [""]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+
+    async def start(self, address: str, *services: str) -> str:
+        """Listen on an address for the named services; give the address as bound."""
+        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self.grpc)
+        self._services.extend(services)
+        await self.set_serving(False)
+        port = self.grpc.add_insecure_port(address)
+        await self.grpc.start()
+        return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+
+    async def set_serving(self, serving: bool) -> None:
+        """Tell health checks whether this process takes work."""
+        status = (
+            health_pb2.HealthCheckResponse.SERVING
+            if serving
+            else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        for service in self._services:
+            await self._health.set(service, status)
+
+    async def serve_until(self, stop: asyncio.Event, grace: float) -> None:
+        """Take work until asked to stop, then drain for at most `grace` seconds."""
+        await self.set_serving(True)
+        await stop.wait()
+        await self.stop(grace)
+
+    async def stop(self, grace: float) -> None:
+        """Take no new calls, let the running ones finish for `grace` seconds, then end."""
+        await self.set_serving(False)
+        await self.grpc.stop(grace)
+
+
+async def is_serving(address: str, timeout: float = 1.0) -> bool:
+    """Ask a server's standard health service whether it takes work."""
+    async with open_channel(address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout)
+        except grpc.aio.AioRpcError:
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+@contextmanager
+def rpc_errors() -> Iterator[None]:
+    """Raise the `PaddockError` that a failed call carries."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError) -> PaddockError:
+    """Read the typed error out of a call's status."""
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            for detail in Status.FromString(value).details:
+                info = ErrorInfo()
+                if detail.Unpack(info) and info.domain == ERROR_DOMAIN:
+                    return error_for(info.reason, error.details() or "")
+    kind = BY_STATUS.get(error.code(), Internal)
+    return kind(error.details() or error.code().name)
+
+
+def to_status(error: PaddockError) -> Any:
+    """Give the gRPC status, with details, that carries an error."""
+    detail = AnyMessage()
+    detail.Pack(ErrorInfo(reason=error.reason(), domain=ERROR_DOMAIN))
+    code: int = error.grpc_status.value[0]
+    return rpc_status.to_status(Status(code=code, message=error.message, details=[detail]))
+
+
+class _ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Turns errors raised by servicers into statuses."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        for kind, guard in _GUARDS.items():
+            if behaviour := getattr(handler, kind):
+                make = getattr(grpc, f"{kind}_rpc_method_handler")
+                return make(
+                    guard(behaviour), handler.request_deserializer, handler.response_serializer
+                )
+        return handler
+
+
+def _guard_unary(behaviour: Any) -> Any:
+    async def call(request: Any, context: _Context) -> Any:
+        try:
+            return await behaviour(request, context)
+        except Exception as error:
+            await _abort(context, error)
+
+    return call
+
+
+def _guard_stream(behaviour: Any) -> Any:
+    async def call(request: Any, context: _Context) -> AsyncIterator[Any]:
+        try:
+            async for response in behaviour(request, context):
+                yield response
+        except Exception as error:
+            await _abort(context, error)
+
+    return call
+
+
+_GUARDS = {
+    "unary_unary": _guard_unary,
+    "stream_unary": _guard_unary,
+    "unary_stream": _guard_stream,
+    "stream_stream": _guard_stream,
+}
+
+
+async def _abort(context: _Context, error: Exception) -> None:
+    if isinstance(error, grpc.aio.AioRpcError):
+        error = from_rpc_error(error)
+    if isinstance(error, grpc.aio.AbortError | grpc.aio.BaseError):
+        raise error
+    if not isinstance(error, PaddockError):
+        logger.error("a call failed", exc_info=error)
+        error = Internal(f"internal error: {error}")
+    status = to_status(error)
+    await context.abort(status.code, status.details, status.trailing_metadata)

@@ -1,0 +1,60 @@
+"""Settings of a process: one class each, filled from flags, then the environment.
+
+`--keep-alive 1h` wins over `PADDOCK_KEEP_ALIVE`, that over `OLLAMA_KEEP_ALIVE`, and
+that over the default.
+"""
+
+from typing import Any, TypeVar
+
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+
+class Settings(BaseSettings):
+    """The base of every process's settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PADDOCK_",
+        env_ignore_empty=True,
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_implicit_flags=True,
+        cli_avoid_json=True,
+        use_attribute_docstrings=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    log_level: str = "INFO"
+    """Least severe level that is logged: DEBUG, INFO, WARNING or ERROR."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read our variables, then Ollama's of the same name."""
+        ollama = EnvSettingsSource(settings_cls, env_prefix="OLLAMA_", env_ignore_empty=True)
+        return init_settings, env_settings, ollama
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def read_settings(kind: type[S], program: str, arguments: list[str] | None = None) -> S:
+    """Read a process's settings from its command line and the environment.
+
+    Prints a usage text and leaves the process on `--help` or a bad flag.
+    """
+    source: CliSettingsSource[Any] = CliSettingsSource(kind, cli_prog_name=program)
+    return CliApp.run(kind, cli_args=arguments, cli_settings_source=source)

@@ -1,0 +1,1 @@
+"""The `paddock` protobuf package."""

@@ -1,0 +1,1 @@
+"""Version 1 of the contracts; `make protos` generates the modules beside the sources."""
