@@ -1,0 +1,1 @@
+"""Paddock's services, one package and one process each."""

@@ -1,0 +1,1 @@
+"""The Inference service: requests in flight, from admission to the last token."""

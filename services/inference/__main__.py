@@ -1,0 +1,44 @@
+"""`python -m services.inference`: the Inference service as a process."""
+
+import asyncio
+
+from common.durations import SECOND, parse_duration
+from common.process import run_process
+from common.rpc import Server, open_channel
+from common.settings import read_settings
+from protos.paddock.v1 import inference_pb2, inference_pb2_grpc, registry_pb2_grpc
+from services.inference.admission import Admission
+from services.inference.fleet import Fleet
+from services.inference.router import Router
+from services.inference.servicer import InferenceServicer
+from services.inference.settings import InferenceSettings
+
+
+async def serve(settings: InferenceSettings, stop: asyncio.Event) -> None:
+    """Serve until asked to stop, then let running requests finish."""
+    fleet = Fleet(settings.worker_addresses)
+    async with open_channel(settings.registry) as channel:
+        router = Router(
+            registry_pb2_grpc.RegistryServiceStub(channel),
+            fleet,
+            Admission(settings.max_queue),
+            parse_duration(settings.load_timeout) / SECOND,
+        )
+        server = Server()
+        servicer = InferenceServicer(router, fleet)
+        inference_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, server.grpc)
+        service = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
+        fleet.start()
+        await server.start(settings.listen, service)
+        await server.serve_until(stop, parse_duration(settings.drain_timeout) / SECOND)
+        await fleet.aclose()
+
+
+def main() -> None:
+    """Start the process."""
+    settings = read_settings(InferenceSettings, "python -m services.inference")
+    run_process("inference", settings.log_level, lambda stop: serve(settings, stop))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The workers that a router knows, and waiting for one that can serve a model."""
+
+import asyncio
+from collections.abc import Collection, Iterable
+
+from services.inference.placement import Candidate, choose
+from services.inference.worker_client import WorkerClient
+
+
+class Fleet:
+    """Holds a client for each worker and wakes whoever waits for a change among them."""
+
+    def __init__(self, addresses: Iterable[str]) -> None:
+        self._changed = asyncio.Event()
+        self._clients = {
+            address: WorkerClient(address, self._announce) for address in dict.fromkeys(addresses)
+        }
+
+    def start(self) -> None:
+        """Begin to watch the workers."""
+        for client in self._clients.values():
+            client.start()
+
+    async def aclose(self) -> None:
+        """Leave all workers."""
+        await asyncio.gather(*(client.aclose() for client in self._clients.values()))
+
+    def candidates(self) -> list[Candidate]:
+        """Give the workers that can be reached."""
+        return [
+            Candidate(client.address, client.status, client.in_flight)
+            for client in self._clients.values()
+            if client.status is not None
+        ]
+
+    def reachable(self) -> list[WorkerClient]:
+        """Give the clients of the workers that can be reached."""
+        return [client for client in self._clients.values() if client.status is not None]
+
+    async def place(self, weights: str, excluded: Collection[str]) -> WorkerClient | None:
+        """Choose a worker, waiting until one that takes work can be reached.
+
+        None when every such worker is excluded.
+        """
+        while True:
+            candidates = self.candidates()
+            address = choose(candidates, weights, excluded)
+            if address:
+                return self._clients[address]
+            if any(not candidate.status.draining for candidate in candidates):
+                return None
+            await self.change()
+
+    async def change(self) -> None:
+        """Wait until a worker comes, goes, or reports something new."""
+        await self._changed.wait()
+
+    def _announce(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

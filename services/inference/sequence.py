@@ -1,0 +1,62 @@
+"""A sequence in flight, as its router sees it: a mailbox that a slow reader cannot overflow."""
+
+import asyncio
+
+from common.deltas import append_delta
+from common.errors import PaddockError, error_for
+from protos.paddock.v1 import generation_pb2, worker_pb2
+
+Event = generation_pb2.Delta | generation_pb2.Completed
+
+
+class Sequence:
+    """Receives a worker's updates and hands them on in order.
+
+    Deltas that pile up are joined, so what is kept is never more than the
+    sequence's own text.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.ended = False
+        self._delta: generation_pb2.Delta | None = None
+        self._completed: generation_pb2.Completed | None = None
+        self._error: PaddockError | None = None
+        self._arrived = asyncio.Event()
+
+    def deliver(self, update: worker_pb2.SequenceUpdate) -> None:
+        """Take one engine step's update."""
+        if update.HasField("delta"):
+            if self._delta is None:
+                self._delta = update.delta
+            else:
+                append_delta(self._delta, update.delta)
+        if update.HasField("completed"):
+            self._completed = update.completed
+            self.ended = True
+        elif update.HasField("failure"):
+            self.fail(error_for(update.failure.reason, update.failure.message))
+        self._arrived.set()
+
+    def fail(self, error: PaddockError) -> None:
+        """End the sequence with an error."""
+        self._error = error
+        self.ended = True
+        self._arrived.set()
+
+    async def receive(self) -> Event:
+        """Wait for what comes next: text, or the successful end.
+
+        Raises:
+            PaddockError: the sequence failed. Text that came before is given out first.
+        """
+        while True:
+            if self._delta is not None:
+                delta, self._delta = self._delta, None
+                return delta
+            if self._completed is not None:
+                return self._completed
+            if self._error is not None:
+                raise self._error
+            self._arrived.clear()
+            await self._arrived.wait()

@@ -1,0 +1,49 @@
+"""InferenceService over a router and its fleet."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from protos.paddock.v1 import generation_pb2, inference_pb2, inference_pb2_grpc
+from services.inference.fleet import Fleet
+from services.inference.router import Router
+from services.inference.running import running_models
+
+
+class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
+    """Answers the RPCs of `inference.proto`."""
+
+    def __init__(self, router: Router, fleet: Fleet) -> None:
+        self._router = router
+        self._fleet = fleet
+
+    async def Generate(
+        self, request: inference_pb2.GenerateRequest, context: Any
+    ) -> AsyncIterator[inference_pb2.GenerateResponse]:
+        async with aclosing(self._router.generate(request)) as events:
+            async for event in events:
+                if isinstance(event, generation_pb2.Completed):
+                    yield inference_pb2.GenerateResponse(completed=event)
+                else:
+                    yield inference_pb2.GenerateResponse(delta=event)
+
+    async def Embed(
+        self, request: inference_pb2.EmbedRequest, context: Any
+    ) -> inference_pb2.EmbedResponse:
+        return await self._router.embed(request)
+
+    async def Load(
+        self, request: inference_pb2.LoadRequest, context: Any
+    ) -> inference_pb2.LoadResponse:
+        return inference_pb2.LoadResponse(load_duration=await self._router.load(request))
+
+    async def Unload(
+        self, request: inference_pb2.UnloadRequest, context: Any
+    ) -> inference_pb2.UnloadResponse:
+        await self._router.unload(request)
+        return inference_pb2.UnloadResponse()
+
+    async def ListRunning(
+        self, request: inference_pb2.ListRunningRequest, context: Any
+    ) -> inference_pb2.ListRunningResponse:
+        return inference_pb2.ListRunningResponse(models=running_models(self._fleet.candidates()))

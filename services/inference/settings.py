@@ -1,0 +1,39 @@
+"""Settings of the Inference service."""
+
+from pydantic import Field, field_validator
+
+from common.durations import parse_duration
+from common.settings import Settings
+
+
+class InferenceSettings(Settings):
+    """Flags and variables of `python -m services.inference`."""
+
+    listen: str = "127.0.0.1:50053"
+    """Address to serve on: host:port or unix:/path."""
+
+    registry: str = "127.0.0.1:50052"
+    """Address of the Registry service."""
+
+    workers: str = "127.0.0.1:50061"
+    """Addresses of the workers, separated by commas."""
+
+    max_queue: int = Field(default=512, ge=0)
+    """Requests that may wait for one model beyond those its engines can run at once."""
+
+    load_timeout: str = "5m"
+    """How long a request waits for a worker to appear and load its model."""
+
+    drain_timeout: str = "30s"
+    """How long running requests may take to finish after SIGTERM."""
+
+    @field_validator("load_timeout", "drain_timeout")
+    @classmethod
+    def _is_duration(cls, value: str) -> str:
+        parse_duration(value)
+        return value
+
+    @property
+    def worker_addresses(self) -> list[str]:
+        """The workers' addresses as a list."""
+        return [address.strip() for address in self.workers.split(",") if address.strip()]

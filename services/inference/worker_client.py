@@ -1,0 +1,151 @@
+"""One worker as seen by a router: its status, and the stream that carries all sequences."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+
+import grpc
+
+from common.errors import PaddockError, WorkerLost
+from common.rpc import open_channel, rpc_errors
+from protos.paddock.v1 import inference_pb2, worker_pb2, worker_pb2_grpc
+from services.inference.sequence import Sequence
+
+logger = logging.getLogger(__name__)
+
+_RECONNECT_DELAY = 0.2  # seconds
+
+
+class WorkerClient:
+    """Watches a worker for as long as it lives and again when it comes back.
+
+    `status` is None while the worker cannot be reached; whatever ran on it then has
+    failed with `WorkerLost`.
+    """
+
+    def __init__(self, address: str, on_change: Callable[[], None]) -> None:
+        self.address = address
+        self.status: worker_pb2.WorkerStatus | None = None
+        self._on_change = on_change
+        self._channel = open_channel(address)
+        self._stub: worker_pb2_grpc.WorkerServiceAsyncStub = worker_pb2_grpc.WorkerServiceStub(
+            self._channel
+        )
+        self._sequences: dict[int, Sequence] = {}
+        self._numbers = count(1)
+        self._commands: asyncio.Queue[worker_pb2.RunRequest] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """The number of sequences that this router has on the worker."""
+        return len(self._sequences)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._task = asyncio.create_task(self._follow(), name=f"watch {self.address}")
+
+    async def aclose(self) -> None:
+        """Stop watching and end every sequence."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._channel.close()
+
+    @asynccontextmanager
+    async def sequence(self, start: worker_pb2.StartSequence) -> AsyncIterator[Sequence]:
+        """Run a sequence; leaving the block before its end cancels it on the worker."""
+        if self.status is None:
+            raise WorkerLost
+        sequence = Sequence(next(self._numbers))
+        start.sequence = sequence.number
+        self._sequences[sequence.number] = sequence
+        self._commands.put_nowait(worker_pb2.RunRequest(start=start))
+        try:
+            yield sequence
+        finally:
+            if self._sequences.pop(sequence.number, None) and not sequence.ended:
+                cancel = worker_pb2.CancelSequence(sequence=sequence.number)
+                self._commands.put_nowait(worker_pb2.RunRequest(cancel=cancel))
+
+    async def load(self, request: worker_pb2.LoadModelRequest) -> None:
+        """Load a model and wait until it is ready."""
+        with rpc_errors():
+            async for _ in self._stub.Load(request):
+                pass
+
+    async def unload(self, digest: str) -> None:
+        """Unload a model once what runs on it has ended."""
+        with rpc_errors():
+            await self._stub.Unload(worker_pb2.UnloadModelRequest(digest=digest))
+
+    async def embed(self, request: worker_pb2.EmbedSequencesRequest) -> inference_pb2.EmbedResponse:
+        """Embed texts with a model, which is loaded first where it is not."""
+        with rpc_errors():
+            return await self._stub.Embed(request)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._watch())
+                    group.create_task(self._run())
+            except* (grpc.aio.AioRpcError, asyncio.InvalidStateError) as group_error:
+                if self.status is not None:
+                    logger.warning("lost worker %s: %s", self.address, _reason(group_error))
+            finally:
+                self._lose()
+            await asyncio.sleep(_RECONNECT_DELAY)
+
+    async def _watch(self) -> None:
+        async for status in self._stub.Watch(worker_pb2.WatchRequest(), wait_for_ready=True):
+            if self.status is None:
+                logger.info("found worker %s (%s)", self.address, status.worker)
+            self.status = status
+            self._on_change()
+        raise _ended()
+
+    async def _run(self) -> None:
+        call = self._stub.Run(wait_for_ready=True)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._send(call))
+                async for response in call:
+                    for update in response.updates:
+                        if sequence := self._sequences.get(update.sequence):
+                            sequence.deliver(update)
+                raise _ended()
+        finally:
+            call.cancel()
+
+    async def _send(
+        self, call: "grpc.aio.StreamStreamCall[worker_pb2.RunRequest, worker_pb2.RunResponse]"
+    ) -> None:
+        while True:
+            await call.write(await self._commands.get())
+
+    def _lose(self) -> None:
+        self.status = None
+        while not self._commands.empty():
+            self._commands.get_nowait()
+        error: PaddockError = WorkerLost()
+        for sequence in self._sequences.values():
+            sequence.fail(error)
+        self._on_change()
+
+
+def _ended() -> grpc.aio.AioRpcError:
+    return grpc.aio.AioRpcError(
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.aio.Metadata(),
+        grpc.aio.Metadata(),
+        details="the worker ended the stream",
+    )
+
+
+def _reason(group: BaseException) -> str:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group.details() or "" if isinstance(group, grpc.aio.AioRpcError) else str(group)

@@ -1,0 +1,167 @@
+"""A registry and workers for the router's tests: real gRPC servers, deterministic answers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from common.errors import LoadFailed, ModelNotFound, OutOfMemory
+from common.rpc import Server
+from protos.paddock.v1 import (
+    generation_pb2,
+    inference_pb2,
+    model_pb2,
+    registry_pb2,
+    registry_pb2_grpc,
+    worker_pb2,
+    worker_pb2_grpc,
+)
+
+
+def resolved(name: str = "demo", **fields: Any) -> registry_pb2.ResolvedModel:
+    """Describe a chat model whose weights are named after it."""
+    spec = model_pb2.ModelSpec(
+        name=f"{name}:latest", digest=f"d-{name}", weights=name, capabilities=["completion"]
+    )
+    return registry_pb2.ResolvedModel(spec=spec, **fields)
+
+
+class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
+    """Resolves the models it was given."""
+
+    def __init__(self, **models: registry_pb2.ResolvedModel) -> None:
+        self.models = models
+
+    async def Resolve(
+        self, request: registry_pb2.ResolveRequest, context: Any
+    ) -> registry_pb2.ResolvedModel:
+        if request.model not in self.models:
+            raise ModelNotFound(f"model '{request.model}' not found")
+        return self.models[request.model]
+
+
+class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
+    """Answers each prompt with its words, one a step; holds `room` models at once."""
+
+    def __init__(self, name: str, room: int = 1) -> None:
+        self.name = name
+        self.room = room
+        self.step = 0.001
+        self.refuse_to_load = False
+        self.models: dict[str, worker_pb2.WorkerModel] = {}
+        self.running: dict[int, asyncio.Task[None]] = {}
+        self.canceled: list[int] = []
+        self.started: list[worker_pb2.StartSequence] = []
+        self._changed = asyncio.Condition()
+        self._server = Server()
+
+    async def start(self, address: str) -> None:
+        self._server = Server()
+        worker_pb2_grpc.add_WorkerServiceServicer_to_server(self, self._server.grpc)
+        await self._server.start(address)
+
+    async def die(self) -> None:
+        """End at once, as a killed process does."""
+        await self._server.stop(0)
+        self.models.clear()
+        self.running.clear()
+
+    async def Watch(
+        self, request: worker_pb2.WatchRequest, context: Any
+    ) -> AsyncIterator[worker_pb2.WorkerStatus]:
+        while True:
+            yield worker_pb2.WorkerStatus(
+                worker=self.name,
+                memory_budget=self.room,
+                memory_used=len(self.models),
+                models=self.models.values(),
+            )
+            async with self._changed:
+                await self._changed.wait()
+
+    async def Run(
+        self, request_iterator: AsyncIterator[worker_pb2.RunRequest], context: Any
+    ) -> AsyncIterator[worker_pb2.RunResponse]:
+        outbox: asyncio.Queue[worker_pb2.SequenceUpdate] = asyncio.Queue()
+
+        async def receive() -> None:
+            async for request in request_iterator:
+                if request.HasField("start"):
+                    self.started.append(request.start)
+                    task = asyncio.create_task(self._answer(request.start, outbox))
+                    self.running[request.start.sequence] = task
+                else:
+                    self.running.pop(request.cancel.sequence).cancel()
+                    self.canceled.append(request.cancel.sequence)
+
+        receiver = asyncio.create_task(receive())
+        try:
+            while True:
+                yield worker_pb2.RunResponse(updates=[await outbox.get()])
+        finally:
+            receiver.cancel()
+
+    async def _answer(
+        self,
+        start: worker_pb2.StartSequence,
+        outbox: "asyncio.Queue[worker_pb2.SequenceUpdate]",
+    ) -> None:
+        number = start.sequence
+        try:
+            await self.load(start.spec)
+        except (OutOfMemory, LoadFailed) as error:
+            failure = generation_pb2.Failure(reason=error.reason(), message=error.message)
+            outbox.put_nowait(worker_pb2.SequenceUpdate(sequence=number, failure=failure))
+            return
+        words = start.generation.chat.messages[-1].content.split()
+        for word in words:
+            await asyncio.sleep(self.step)
+            delta = generation_pb2.Delta(content=f"{word} ")
+            outbox.put_nowait(worker_pb2.SequenceUpdate(sequence=number, delta=delta))
+        completed = generation_pb2.Completed(
+            reason=generation_pb2.FINISH_REASON_STOP,
+            usage=generation_pb2.Usage(completion_tokens=len(words)),
+        )
+        outbox.put_nowait(worker_pb2.SequenceUpdate(sequence=number, completed=completed))
+        self.running.pop(number)
+
+    async def load(self, spec: model_pb2.ModelSpec) -> None:
+        if self.refuse_to_load:
+            raise LoadFailed("no such architecture")
+        if spec.weights not in self.models and len(self.models) >= self.room:
+            raise OutOfMemory(f"{self.name} is full")
+        self.models[spec.weights] = worker_pb2.WorkerModel(
+            spec=spec, state=worker_pb2.WorkerModel.STATE_READY, max_sequences=2, memory=1
+        )
+        await self.announce()
+
+    async def announce(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def Load(
+        self, request: worker_pb2.LoadModelRequest, context: Any
+    ) -> AsyncIterator[worker_pb2.LoadProgress]:
+        await self.load(request.spec)
+        yield worker_pb2.LoadProgress(phase="ready")
+
+    async def Unload(
+        self, request: worker_pb2.UnloadModelRequest, context: Any
+    ) -> worker_pb2.UnloadModelResponse:
+        held = [key for key, model in self.models.items() if model.spec.digest == request.digest]
+        for key in held:
+            del self.models[key]
+        await self.announce()
+        return worker_pb2.UnloadModelResponse(was_loaded=bool(held))
+
+    async def Embed(
+        self, request: worker_pb2.EmbedSequencesRequest, context: Any
+    ) -> inference_pb2.EmbedResponse:
+        vectors = [
+            inference_pb2.Embedding(values=[float(len(text))]) for text in request.request.inputs
+        ]
+        return inference_pb2.EmbedResponse(embeddings=vectors)
+
+
+def unix_address(folder: Path, name: str) -> str:
+    return f"unix:{folder}/{name}"

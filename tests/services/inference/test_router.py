@@ -1,0 +1,192 @@
+"""The router over real gRPC connections to fake workers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from common.errors import (
+    Busy,
+    CapabilityMissing,
+    LoadFailed,
+    ModelNotFound,
+    OutOfMemory,
+    WorkerLost,
+)
+from common.rpc import Server, open_channel
+from protos.paddock.v1 import generation_pb2, inference_pb2, registry_pb2_grpc
+from services.inference.admission import Admission
+from services.inference.fleet import Fleet
+from services.inference.router import Router
+from services.inference.running import running_models
+from tests.services.inference.fakes import FakeRegistry, FakeWorker, resolved, unix_address
+
+
+class Cluster:
+    """Two workers, a registry and a router."""
+
+    def __init__(self, folder: Path, max_queue: int = 100) -> None:
+        self.folder = folder
+        self.workers = [FakeWorker("a"), FakeWorker("b")]
+        self.fleet = Fleet(unix_address(folder, worker.name) for worker in self.workers)
+        self.admission = Admission(max_queue)
+
+    async def start(self) -> None:
+        registry = Server()
+        models = FakeRegistry(  # type: ignore[abstract]
+            one=resolved("one"), two=resolved("two"), three=resolved("three")
+        )
+        registry_pb2_grpc.add_RegistryServiceServicer_to_server(models, registry.grpc)
+        self.registry = registry
+        await registry.start(unix_address(self.folder, "registry"))
+        for worker in self.workers:
+            await worker.start(unix_address(self.folder, worker.name))
+        self.channel = open_channel(unix_address(self.folder, "registry"))
+        stub = registry_pb2_grpc.RegistryServiceStub(self.channel)
+        self.router = Router(stub, self.fleet, self.admission, load_timeout=5)
+        self.fleet.start()
+        while len(self.fleet.candidates()) < len(self.workers):
+            await self.fleet.change()
+
+    async def stop(self) -> None:
+        await self.fleet.aclose()
+        await self.channel.close()
+        for worker in self.workers:
+            await worker.die()
+        await self.registry.stop(0)
+
+    async def ask(self, model: str, text: str) -> str:
+        events = [event async for event in self.router.generate(question(model, text))]
+        assert isinstance(events[-1], generation_pb2.Completed)
+        assert events[-1].usage.total_duration > 0
+        return "".join(event.content for event in events if isinstance(event, generation_pb2.Delta))
+
+
+def question(model: str, text: str) -> inference_pb2.GenerateRequest:
+    message = generation_pb2.Message(role="user", content=text)
+    generation = generation_pb2.Generation(chat=generation_pb2.Chat(messages=[message]))
+    return inference_pb2.GenerateRequest(model=model, generation=generation)
+
+
+async def settle(condition: object) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # type: ignore[operator]
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    made = Cluster(tmp_path)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+async def test_many_streams_come_back_whole_and_in_order(cluster: Cluster) -> None:
+    texts = [" ".join(f"{number}.{word}" for word in range(20)) for number in range(50)]
+    answers = await asyncio.gather(*(cluster.ask("one", text) for text in texts))
+    assert answers == [f"{text} " for text in texts]
+
+
+async def test_two_models_go_to_two_workers(cluster: Cluster) -> None:
+    await cluster.ask("one", "x")
+    await cluster.ask("two", "x")
+    assert [len(worker.models) for worker in cluster.workers] == [1, 1]
+    names = {entry.name for entry in running_models(cluster.fleet.candidates())}
+    assert names == {"one:latest", "two:latest"}
+
+
+async def test_leaving_a_stream_cancels_it_on_the_worker(cluster: Cluster) -> None:
+    events = cluster.router.generate(question("one", "word " * 10_000))
+    await anext(events)
+    await events.aclose()
+    await settle(lambda: any(worker.canceled for worker in cluster.workers))
+    assert not any(worker.running for worker in cluster.workers)
+
+
+async def test_a_worker_that_dies_before_the_first_token_costs_nothing(cluster: Cluster) -> None:
+    await cluster.ask("one", "x")
+    holder = next(worker for worker in cluster.workers if worker.models)
+    holder.step = 60
+    answer = asyncio.create_task(cluster.ask("one", "still here"))
+    await settle(lambda: holder.running)
+    await holder.die()
+    assert await answer == "still here "
+
+
+async def test_a_worker_that_dies_in_the_middle_ends_the_stream_with_an_error(
+    cluster: Cluster,
+) -> None:
+    events = cluster.router.generate(question("one", "word " * 10_000))
+    await anext(events)
+    holder = next(worker for worker in cluster.workers if worker.models)
+    await holder.die()
+    with pytest.raises(WorkerLost, match="model runner has unexpectedly stopped"):
+        async for _ in events:
+            pass
+
+
+async def test_a_request_waits_for_a_worker_to_come_back(cluster: Cluster) -> None:
+    for worker in cluster.workers:
+        await worker.die()
+    await settle(lambda: not cluster.fleet.candidates())
+    answer = asyncio.create_task(cluster.ask("one", "patience"))
+    await asyncio.sleep(0.1)
+    await cluster.workers[0].start(unix_address(cluster.folder, "a"))
+    assert await answer == "patience "
+
+
+async def test_no_room_anywhere_is_an_error_unless_room_may_come(cluster: Cluster) -> None:
+    await cluster.ask("one", "x")
+    await cluster.ask("two", "x")
+    with pytest.raises(OutOfMemory, match="is full"):
+        await cluster.ask("three", "x")
+    holder = next(worker for worker in cluster.workers if "one" in worker.models)
+    holder.models["one"].running = 1
+    await holder.announce()
+    await settle(lambda: any(entry.running for entry in running_models(cluster.fleet.candidates())))
+    answer = asyncio.create_task(cluster.ask("three", "at last"))
+    await asyncio.sleep(0.1)
+    await cluster.router.unload(inference_pb2.UnloadRequest(model="one"))
+    assert await answer == "at last "
+
+
+async def test_a_model_that_no_engine_starts_is_tried_once(cluster: Cluster) -> None:
+    for worker in cluster.workers:
+        worker.refuse_to_load = True
+    with pytest.raises(LoadFailed, match="no such architecture"):
+        await cluster.ask("one", "x")
+    assert sum(len(worker.started) for worker in cluster.workers) == 1
+
+
+async def test_load_and_unload(cluster: Cluster) -> None:
+    assert await cluster.router.load(inference_pb2.LoadRequest(model="one")) > 0
+    await settle(lambda: running_models(cluster.fleet.candidates()))
+    await cluster.router.unload(inference_pb2.UnloadRequest(model="one"))
+    await settle(lambda: not running_models(cluster.fleet.candidates()))
+
+
+async def test_errors_before_any_worker_is_asked(cluster: Cluster) -> None:
+    with pytest.raises(ModelNotFound, match="model 'none' not found"):
+        await cluster.ask("none", "x")
+    with pytest.raises(CapabilityMissing, match='"one" does not support embeddings'):
+        await cluster.router.embed(inference_pb2.EmbedRequest(model="one", inputs=["x"]))
+    assert not any(worker.started for worker in cluster.workers)
+
+
+async def test_a_full_queue_refuses(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, max_queue=1)
+    await cluster.start()
+    try:
+        await cluster.ask("one", "x")  # two sequences run at once, one may wait
+        streams = [cluster.router.generate(question("one", "word " * 10_000)) for _ in range(3)]
+        await asyncio.gather(*(anext(stream) for stream in streams))
+        with pytest.raises(Busy, match="maximum pending requests exceeded"):
+            await cluster.ask("one", "x")
+        await streams[0].aclose()
+        assert await cluster.ask("one", "x") == "x "
+        for stream in streams[1:]:
+            await stream.aclose()
+    finally:
+        await cluster.stop()
