@@ -46,8 +46,9 @@ def follow_parent() -> None:
     The parent holds the write end of a pipe and names the read end in
     `PADDOCK_LIFELINE`; the kernel closes the write end even on SIGKILL.
     """
-    descriptor = os.environ.get(LIFELINE_VARIABLE)
+    descriptor = os.environ.pop(LIFELINE_VARIABLE, None)
     if descriptor:
+        os.set_inheritable(int(descriptor), False)
         watch_lifeline(int(descriptor))
 
 

@@ -1,0 +1,145 @@
+"""`paddock serve`: the whole suite on this machine, kept running until it is told to stop."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.child import Child
+from cli.demo import NAME, install_demo
+from cli.suite import Suite
+from common.hosts import HostAddress
+from common.process import run_process
+
+_LOG_TAIL = 15  # lines
+_GRACE = 35.0  # seconds for a process to drain: a little more than it gives itself
+
+
+class StartFailed(Exception):
+    """The suite could not be started; the message says why."""
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """The options of `paddock serve`."""
+
+    host: str
+    home: Path
+    store: str
+    demo: Path | None
+    log_level: str
+
+
+def serve(options: ServeOptions) -> None:
+    """Run the suite until SIGINT or SIGTERM; a second signal ends it at once.
+
+    Raises:
+        StartFailed: a process did not come up, or another suite uses this home.
+    """
+    suite = Suite(HostAddress.parse(options.host), options.home, options.store, options.log_level)
+    suite.prepare()
+    with _sole_user_of(suite.home), _lifeline() as lifeline:
+        children = [
+            Child(spec, suite.logs / f"{spec.name}.log", lifeline, _report)
+            for spec in suite.processes()
+        ]
+
+        async def main(stop: asyncio.Event) -> None:
+            await _run(suite, children, options.demo, stop)
+
+        run_process("paddock", options.log_level, main)
+
+
+async def _run(suite: Suite, children: list[Child], demo: Path | None, stop: asyncio.Event) -> None:
+    stopping = asyncio.create_task(stop.wait())
+    running = asyncio.create_task(_start_and_watch(suite, children, demo))
+    try:
+        await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+    finally:
+        running.cancel()
+        stopping.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await _stop(children)
+
+
+async def _start_and_watch(suite: Suite, children: list[Child], demo: Path | None) -> None:
+    for child in children:
+        child.log.unlink(missing_ok=True)
+        await child.start()
+    ready = await asyncio.gather(*(child.ready() for child in children))
+    for child, is_ready in zip(children, ready, strict=True):
+        if not is_ready:
+            raise StartFailed(f"{child.spec.name} did not start\n{_tail(child.log)}")
+    if demo:
+        await _install(suite, demo)
+    _report(f"ready at {suite.host.url}; try: {_first_prompt(suite)}")
+    async with asyncio.TaskGroup() as group:
+        for child in children:
+            group.create_task(child.keep_alive())
+
+
+async def _install(suite: Suite, demo: Path) -> None:
+    try:
+        await install_demo(suite.host.url, demo)
+    except RuntimeError as error:
+        raise StartFailed(str(error)) from None
+
+
+async def _stop(children: list[Child]) -> None:
+    """Stop those who take requests before those who serve them."""
+
+    def kill_all() -> None:
+        for child in children:
+            child.kill()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, kill_all)
+    for child in reversed(children):
+        await child.stop(_GRACE)
+
+
+def _first_prompt(suite: Suite) -> str:
+    return (
+        f"curl {suite.host.url}/api/generate "
+        f"""-d '{{"model": "{NAME}", "prompt": "Why is the sky blue?"}}'"""
+    )
+
+
+def _report(text: str) -> None:
+    print(f"paddock: {text}", file=sys.stderr, flush=True)
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    return "\n".join([f"the end of {log}:", *lines[-_LOG_TAIL:]])
+
+
+@contextmanager
+def _sole_user_of(home: Path) -> Iterator[None]:
+    with (home / "serve.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartFailed(
+                f"another paddock serve uses {home}; give this one another PADDOCK_HOME"
+            ) from None
+        yield
+
+
+@contextmanager
+def _lifeline() -> Iterator[int]:
+    """Give the read end of a pipe that closes when this process is gone."""
+    read_end, write_end = os.pipe()
+    try:
+        yield read_end
+    finally:
+        os.close(read_end)
+        os.close(write_end)

@@ -1,0 +1,110 @@
+"""The processes of a suite on one machine, and how they find each other."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from cli.child import ChildSpec
+from common.hosts import HostAddress
+from common.rpc import is_serving
+
+# The kernel's limit for the path of a socket is 107 bytes; names need some of it.
+_LONGEST_SOCKET_FOLDER = 80
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Where a suite keeps its files and listens.
+
+    All processes but the gateway listen on Unix sockets in a folder that only this
+    user can enter, so that suites side by side never compete for ports.
+    """
+
+    host: HostAddress
+    home: Path
+    store: str
+    log_level: str
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the processes' logs."""
+        return self.home / "logs"
+
+    @property
+    def sockets(self) -> Path:
+        """The folder of the processes' sockets: in the home, unless its path is too long."""
+        folder = self.home / "run"
+        if len(os.fsencode(folder)) <= _LONGEST_SOCKET_FOLDER:
+            return folder
+        key = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"paddock-{os.getuid()}-{key}"
+
+    def prepare(self) -> None:
+        """Make the folders. The sockets' one is for this user alone."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.logs.mkdir(exist_ok=True)
+        self.sockets.mkdir(mode=0o700, exist_ok=True)
+        if self.sockets.stat().st_uid != os.getuid():
+            raise PermissionError(f"{self.sockets} belongs to somebody else")
+
+    def processes(self) -> list[ChildSpec]:
+        """Give the processes in the order in which each needs only those before it."""
+        store = self.store or str(self.home / "models")
+        blob, registry = self._address("blob"), self._address("registry")
+        worker, inference = self._address("worker"), self._address("inference")
+        cache = str(self.home / "cache")
+        return [
+            self._service("blob", "services.blob", "--store", store),
+            self._service("registry", "services.registry", "--blob", blob),
+            self._service("worker", "workers", "--blob", blob, "--cache", cache),
+            self._service(
+                "inference", "services.inference", "--registry", registry, "--workers", worker
+            ),
+            self._gateway(blob, registry, inference),
+        ]
+
+    def _service(self, name: str, module: str, *flags: str) -> ChildSpec:
+        address = self._address(name)
+        return ChildSpec(
+            name,
+            ("-m", module, "--listen", address, *flags, "--log-level", self.log_level),
+            _serving_at(address),
+        )
+
+    def _gateway(self, blob: str, registry: str, inference: str) -> ChildSpec:
+        flags = ("--blob", blob, "--registry", registry, "--inference", inference)
+        host = f"{self.host.host}:{self.host.port}"
+        if ":" in self.host.host:
+            host = f"[{self.host.host}]:{self.host.port}"
+        return ChildSpec(
+            "gateway",
+            ("-m", "gateway", "--host", host, *flags, "--log-level", self.log_level),
+            _answering_at(f"{self.host.url}/readyz"),
+        )
+
+    def _address(self, name: str) -> str:
+        return f"unix:{self.sockets / name}.sock"
+
+
+def _serving_at(address: str) -> Callable[[], Awaitable[bool]]:
+    return lambda: is_serving(address)
+
+
+def _answering_at(url: str) -> Callable[[], Awaitable[bool]]:
+    async def is_ready() -> bool:
+        timeout = aiohttp.ClientTimeout(total=1)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(url) as answer,
+            ):
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    return is_ready

@@ -1,0 +1,48 @@
+"""The address of the REST API, read as Ollama reads `OLLAMA_HOST`."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from common.errors import InvalidRequest
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 11434
+_SCHEME_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class HostAddress:
+    """Where the REST API listens, or where a client finds it."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "HostAddress":
+        """Read `[scheme://][host][:port][/]`; IPv6 addresses stand in brackets.
+
+        The port is 11434 by default, or the scheme's own where a scheme is given.
+
+        Raises:
+            InvalidRequest: the text is no such address.
+        """
+        stripped = text.strip().strip("\"'")
+        scheme, separator, rest = stripped.rpartition("://")
+        scheme = scheme if separator else "http"
+        if scheme not in _SCHEME_PORTS:
+            raise InvalidRequest(f'invalid address "{text}": the scheme must be http or https')
+        default_port = _SCHEME_PORTS[scheme] if separator else DEFAULT_PORT
+        try:
+            parts = urlsplit(f"//{rest}")
+            port = default_port if parts.port is None else parts.port
+        except ValueError as error:
+            raise InvalidRequest(f'invalid address "{text}": {error}') from None
+        return cls(scheme, parts.hostname or DEFAULT_HOST, port)
+
+    @property
+    def url(self) -> str:
+        """The address as a URL without a trailing slash, usable by a client on this machine."""
+        host = {"0.0.0.0": DEFAULT_HOST, "::": "::1"}.get(self.host, self.host)
+        bracketed = f"[{host}]" if ":" in host else host
+        return f"{self.scheme}://{bracketed}:{self.port}"
