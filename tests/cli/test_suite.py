@@ -1,0 +1,40 @@
+"""What a suite starts, and where it listens."""
+
+from pathlib import Path
+
+from cli.suite import Suite
+from common.hosts import HostAddress
+
+
+def make_suite(home: Path) -> Suite:
+    return Suite(HostAddress.parse("127.0.0.1:1"), home, "", "INFO")
+
+
+def test_sockets_lie_in_the_home_for_its_owner_alone(tmp_path: Path) -> None:
+    suite = make_suite(tmp_path / "home")
+    suite.prepare()
+    suite.prepare()
+    assert suite.sockets == tmp_path / "home" / "run"
+    assert suite.sockets.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_home_with_a_long_path_has_its_sockets_elsewhere(tmp_path: Path) -> None:
+    long_home = tmp_path / ("x" * 100)
+    suite, other = make_suite(long_home), make_suite(long_home / "y")
+    suite.prepare()
+    assert len(str(suite.sockets)) < 80
+    assert suite.sockets != other.sockets
+    suite.sockets.rmdir()
+
+
+def test_every_process_comes_after_those_it_needs(tmp_path: Path) -> None:
+    listening: set[str] = set()
+    for process in make_suite(tmp_path).processes():
+        flags = dict(zip(process.arguments[2::2], process.arguments[3::2], strict=True))
+        needed = {
+            value
+            for flag, value in flags.items()
+            if value.startswith("unix:") and flag != "--listen"
+        }
+        assert needed <= listening
+        listening.add(flags.get("--listen", ""))

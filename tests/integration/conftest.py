@@ -1,0 +1,21 @@
+"""One suite for all integration tests; those that break processes start their own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import ollama
+import pytest
+
+from tests.integration.suite import Suite, running_suite
+
+
+@pytest.fixture(scope="session")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+    home: Path = tmp_path_factory.mktemp("home")
+    with running_suite(home) as running:
+        yield running
+
+
+@pytest.fixture
+def client(suite: Suite) -> ollama.Client:
+    return suite.client
