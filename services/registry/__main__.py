@@ -1,0 +1,33 @@
+"""`python -m services.registry`: the Registry service as a process."""
+
+import asyncio
+
+from common.durations import SECOND, parse_duration
+from common.process import run_process
+from common.rpc import Server, open_channel
+from common.settings import read_settings
+from protos.paddock.v1 import registry_pb2, registry_pb2_grpc
+from services.registry.blob_client import BlobClient
+from services.registry.servicer import RegistryServicer
+from services.registry.settings import RegistrySettings
+
+
+async def serve(settings: RegistrySettings, stop: asyncio.Event) -> None:
+    """Serve until asked to stop, then let running calls finish."""
+    async with open_channel(settings.blob) as channel:
+        server = Server()
+        servicer = RegistryServicer(BlobClient(channel))
+        registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server.grpc)
+        service = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
+        await server.start(settings.listen, service)
+        await server.serve_until(stop, parse_duration(settings.drain_timeout) / SECOND)
+
+
+def main() -> None:
+    """Start the process."""
+    settings = read_settings(RegistrySettings, "python -m services.registry")
+    run_process("registry", settings.log_level, lambda stop: serve(settings, stop))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The registry's side of BlobService: whole blobs, ranges, manifests."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Collection, Iterable
+from typing import NamedTuple
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from common.errors import BlobNotFound, NotFound
+from common.names import ModelName
+from common.rpc import rpc_errors
+from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
+
+_PIECE = 1024 * 1024
+_CONCURRENT_CALLS = 16
+
+
+class StoredManifest(NamedTuple):
+    """A manifest as it lies in the store."""
+
+    name: ModelName
+    content: bytes
+    modified_at: Timestamp
+
+
+class WrittenBlob(NamedTuple):
+    """A blob that is stored now."""
+
+    digest: str
+    size: int
+    existed: bool
+
+
+class BlobClient:
+    """Typed calls to BlobService; each raises the errors that the service raised."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub: blob_pb2_grpc.BlobServiceAsyncStub = blob_pb2_grpc.BlobServiceStub(channel)
+
+    async def size(self, digest: str) -> int:
+        """Bytes of a blob.
+
+        Raises:
+            BlobNotFound: it is not stored.
+        """
+        with rpc_errors():
+            return (await self._stub.Stat(blob_pb2.StatRequest(digest=digest))).size
+
+    async def sizes(self, digests: Iterable[str]) -> dict[str, int]:
+        """Bytes of each of these blobs that is stored."""
+        slots = asyncio.Semaphore(_CONCURRENT_CALLS)
+
+        async def stat(digest: str) -> tuple[str, int] | None:
+            async with slots:
+                try:
+                    return digest, await self.size(digest)
+                except BlobNotFound:
+                    return None
+
+        found = await asyncio.gather(*(stat(digest) for digest in set(digests)))
+        return dict(pair for pair in found if pair)
+
+    async def missing(self, digests: Collection[str]) -> set[str]:
+        """Those of some blobs that are not stored."""
+        return set(digests) - (await self.sizes(digests)).keys()
+
+    async def read(self, digest: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Read a blob, or a range of it, into memory; the caller minds the size.
+
+        Raises:
+            BlobNotFound: it is not stored.
+        """
+        request = blob_pb2.ReadRequest(digest=digest, offset=offset, length=length)
+        with rpc_errors():
+            return b"".join([piece.data async for piece in self._stub.Read(request)])
+
+    async def write(self, content: bytes) -> WrittenBlob:
+        """Store a small blob."""
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        with rpc_errors():
+            response = await self._stub.Write(_pieces(digest, content))
+        return WrittenBlob(response.digest, response.size, response.existed)
+
+    async def retain(self, digests: Iterable[str]) -> list[str]:
+        """Keep blobs from collection for the grace period; give those that are not stored."""
+        with rpc_errors():
+            request = blob_pb2.RetainRequest(digests=sorted(digests))
+            return list((await self._stub.Retain(request)).missing)
+
+    async def collect(self, digests: Iterable[str], released_at: Timestamp) -> None:
+        """Delete those of these blobs that nobody needs any more."""
+        request = blob_pb2.CollectRequest(digests=sorted(digests), released_at=released_at)
+        if request.digests:
+            with rpc_errors():
+                await self._stub.Collect(request)
+
+    async def read_manifest(self, name: ModelName) -> StoredManifest | None:
+        """Read the manifest of exactly that name, if there is one."""
+        try:
+            with rpc_errors():
+                request = blob_pb2.ReadManifestRequest(name=name.to_proto())
+                return _stored(await self._stub.ReadManifest(request))
+        except NotFound:
+            return None
+
+    async def write_manifest(self, name: ModelName, content: bytes) -> None:
+        """Write a manifest, over an earlier one of the same name."""
+        with rpc_errors():
+            await self._stub.WriteManifest(
+                blob_pb2.WriteManifestRequest(name=name.to_proto(), content=content)
+            )
+
+    async def delete_manifest(self, name: ModelName) -> None:
+        """Remove a manifest; its blobs stay.
+
+        Raises:
+            NotFound: there is none of exactly that name.
+        """
+        with rpc_errors():
+            await self._stub.DeleteManifest(blob_pb2.DeleteManifestRequest(name=name.to_proto()))
+
+    async def manifests(self) -> list[StoredManifest]:
+        """Read every manifest of the store."""
+        with rpc_errors():
+            found = self._stub.ListManifests(blob_pb2.ListManifestsRequest())
+            return [_stored(manifest) async for manifest in found]
+
+
+def _stored(manifest: blob_pb2.StoredManifest) -> StoredManifest:
+    name = ModelName.from_proto(manifest.name)
+    return StoredManifest(name, manifest.content, manifest.modified_at)
+
+
+async def _pieces(digest: str, content: bytes) -> AsyncIterator[blob_pb2.WriteRequest]:
+    header = blob_pb2.WriteHeader(digest=digest, size=len(content))
+    yield blob_pb2.WriteRequest(header=header)
+    for start in range(0, len(content), _PIECE):
+        yield blob_pb2.WriteRequest(data=content[start : start + _PIECE])

@@ -1,0 +1,100 @@
+"""What a model can do, told from its files."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+COMPLETION = "completion"
+TOOLS = "tools"
+INSERT = "insert"
+VISION = "vision"
+EMBEDDING = "embedding"
+THINKING = "thinking"
+
+_GENERATIVE = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
+_ENCODER = ("Model", "ForMaskedLM", "Encoder")
+
+_FILL_IN_THE_MIDDLE = frozenset(
+    {
+        "<|fim_prefix|>",
+        "<fim_prefix>",
+        "<fim-prefix>",
+        "<|fim_begin|>",
+        "<｜fim▁begin｜>",  # noqa: RUF001
+        "<PRE>",
+        "▁<PRE>",
+        "<|code_prefix|>",
+        "[PREFIX]",
+    }
+)
+
+_JINJA_TAG = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
+_JINJA_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
+_THINKING_MARKS = ("enable_thinking", "<think>", "reasoning_content")
+
+_GO_ACTION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+
+
+def infer_capabilities(
+    architectures: Collection[str],
+    *,
+    chat_templates: Collection[str] = (),
+    tokens: Collection[str] = (),
+    sees_images: bool = False,
+    is_sentence_transformer: bool = False,
+) -> tuple[str, ...]:
+    """Tell what a Hugging Face model can do.
+
+    Args:
+        architectures: class names of its `config.json`.
+        chat_templates: all its Jinja templates.
+        tokens: its tokenizer's added tokens.
+        sees_images: it has a vision tower.
+        is_sentence_transformer: its folder says how to pool tokens into one vector, which
+            makes an embedding model of any architecture.
+    """
+    if is_sentence_transformer:
+        return (EMBEDDING,)
+    if not any(name.endswith(_GENERATIVE) for name in architectures):
+        return (EMBEDDING,) if any(name.endswith(_ENCODER) for name in architectures) else ()
+    found = {
+        COMPLETION: True,
+        VISION: sees_images,
+        TOOLS: any(uses_variable(template, "tools") for template in chat_templates),
+        INSERT: not _FILL_IN_THE_MIDDLE.isdisjoint(tokens),
+        THINKING: any(mark in template for template in chat_templates for mark in _THINKING_MARKS),
+    }
+    return tuple(name for name, present in found.items() if present)
+
+
+def infer_ollama_capabilities(
+    template: str, families: Collection[str], has_projector: bool
+) -> tuple[str, ...]:
+    """Tell what a model of Ollama's can do whose config blob does not say it."""
+    if any("bert" in family for family in families):
+        return (EMBEDDING,)
+    actions = " ".join(_GO_ACTION.findall(template))
+    found = {
+        COMPLETION: True,
+        VISION: has_projector,
+        TOOLS: ".Tools" in actions,
+        INSERT: ".Suffix" in actions,
+        THINKING: ".Thinking" in actions,
+    }
+    return tuple(name for name, present in found.items() if present)
+
+
+def uses_variable(template: str, name: str) -> bool:
+    """Tell whether a Jinja template uses a name in its code, not just in its texts."""
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    return any(
+        word.search(_JINJA_STRING.sub("", tag.group(1))) for tag in _JINJA_TAG.finditer(template)
+    )
+
+
+def sees_images(config: Mapping[str, Any], processors: Collection[Mapping[str, Any]]) -> bool:
+    """Tell from `config.json` and the processors' files whether a model takes images."""
+    return "vision_config" in config or any(
+        "image_processor" in processor or "image_processor_type" in processor
+        for processor in processors
+    )

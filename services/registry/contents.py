@@ -1,0 +1,110 @@
+"""What the blobs of models hold, read through BlobService and kept by digest."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from common.errors import InvalidModel
+from services.registry.blob_client import BlobClient
+from services.registry.cache import Cache
+from services.registry.model_config import ModelConfig, parse_model_config
+from services.registry.safetensors import (
+    LENGTH_SIZE,
+    Tensor,
+    parse_header,
+    parse_header_length,
+)
+
+_MAX_TEXT = 16 * 1024 * 1024
+_MAX_JSON = 128 * 1024 * 1024
+_FIRST_READ = 64 * 1024
+_CONCURRENT_READS = 16
+
+
+class Contents:
+    """Reads blobs, each at most once while it is in use; results are shared and read-only.
+
+    Every method raises `BlobNotFound` when the blob is not stored and `InvalidModel`
+    when it does not hold what it should.
+    """
+
+    def __init__(self, blobs: BlobClient) -> None:
+        self._blobs = blobs
+        self._slots = asyncio.Semaphore(_CONCURRENT_READS)
+        self._configs = Cache(self._load_config, 4096)
+        self._texts = Cache(self._load_text, 512)
+        self._documents = Cache(self._load_json, 256)
+        self._added_tokens = Cache(self._load_added_tokens, 256)
+        self._tensors = Cache(self._load_tensors, 256)
+
+    async def config(self, digest: str) -> ModelConfig:
+        """Read a manifest's config blob."""
+        return await self._configs.get(digest)
+
+    async def text(self, digest: str) -> str:
+        """Read a blob of UTF-8 text."""
+        return await self._texts.get(digest)
+
+    async def document(self, digest: str) -> Mapping[str, Any]:
+        """Read a JSON object."""
+        document = await self._documents.get(digest)
+        if not isinstance(document, dict):
+            raise InvalidModel("not a JSON object")
+        return document
+
+    async def json(self, digest: str) -> Any:
+        """Read JSON of any kind."""
+        return await self._documents.get(digest)
+
+    async def check_json(self, digest: str) -> None:
+        """Hold a blob to be JSON, without keeping it: it may be a large vocabulary."""
+        await self._load_json(digest)
+
+    async def added_tokens(self, digest: str) -> frozenset[str]:
+        """Read the tokens that a `tokenizer.json` adds to its vocabulary."""
+        return await self._added_tokens.get(digest)
+
+    async def tensors(self, digest: str) -> tuple[Tensor, ...]:
+        """Read the header of a safetensors file; its tensors themselves are not read."""
+        return await self._tensors.get(digest)
+
+    async def _read(self, digest: str, limit: int) -> bytes:
+        async with self._slots:
+            content = await self._blobs.read(digest, length=limit + 1)
+        if len(content) > limit:
+            raise InvalidModel(f"larger than {limit} bytes")
+        return content
+
+    async def _load_config(self, digest: str) -> ModelConfig:
+        return parse_model_config(await self._read(digest, _MAX_TEXT))
+
+    async def _load_text(self, digest: str) -> str:
+        try:
+            return (await self._read(digest, _MAX_TEXT)).decode()
+        except UnicodeDecodeError as error:
+            raise InvalidModel(f"not UTF-8 text: {error}") from error
+
+    async def _load_json(self, digest: str) -> Any:
+        content = await self._read(digest, _MAX_JSON)
+        try:
+            return await asyncio.to_thread(orjson.loads, content)
+        except orjson.JSONDecodeError as error:
+            raise InvalidModel(f"not valid JSON: {error}") from error
+
+    async def _load_added_tokens(self, digest: str) -> frozenset[str]:
+        document = await self._load_json(digest)
+        if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
+            raise InvalidModel('"model" is missing')
+        added = document.get("added_tokens") or []
+        return frozenset(str(token.get("content")) for token in added if isinstance(token, dict))
+
+    async def _load_tensors(self, digest: str) -> tuple[Tensor, ...]:
+        async with self._slots:
+            size = await self._blobs.size(digest)
+            start = await self._blobs.read(digest, length=_FIRST_READ)
+            end = LENGTH_SIZE + parse_header_length(start, size)
+            if end > len(start):
+                start += await self._blobs.read(digest, len(start), end - len(start))
+        return await asyncio.to_thread(parse_header, start[LENGTH_SIZE:end], size)

@@ -1,0 +1,104 @@
+"""The files that a client wants to make a model of: where they go and what they are."""
+
+from collections.abc import Mapping
+from os.path import commonpath
+from pathlib import PurePosixPath
+
+from common.digests import parse_digest
+from common.errors import InvalidDigest, InvalidModel, InvalidRequest, Unsupported
+from services.registry import media_types
+
+_MAX_FILES = 4096
+_MAX_PATH_PART = 255
+
+_PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
+_DOCUMENTS = frozenset({".gif", ".jpeg", ".jpg", ".md", ".pdf", ".png", ".rst", ".svg", ".webp"})
+_DOCUMENT_NAMES = ("license", "notice", "copying", "usage_policy", "use_policy", "readme")
+_AUXILIARY = frozenset(
+    {".bpe", ".jinja", ".model", ".spm", ".tiktoken", ".txt", ".vocab", ".yaml", ".yml"}
+)
+
+
+def check_files(files: Mapping[str, str]) -> dict[str, str]:
+    """Check and normalise a map from path to digest.
+
+    A folder that all paths share is dropped: it is the model's own.
+
+    Raises:
+        InvalidRequest: a path could leave the model's folder or the digest is none.
+        InvalidModel: two files want the same place, or there are too many.
+    """
+    if len(files) > _MAX_FILES:
+        raise InvalidModel(f"a model can have {_MAX_FILES} files, this one has {len(files)}")
+    checked: dict[PurePosixPath, str] = {}
+    for text, digest in sorted(files.items()):
+        path = check_path(text)
+        if path in checked:
+            raise InvalidModel(f'file "{path}" is given twice')
+        checked[path] = _check_digest(text, digest)
+    _check_folders(checked)
+    return _without_shared_folder(checked)
+
+
+def check_path(text: str) -> PurePosixPath:
+    """Hold a path to stay within the folder that it is relative to, on any system.
+
+    Raises:
+        InvalidRequest: it could lead elsewhere, or no file can have that name.
+    """
+    path = PurePosixPath(text)
+    has_drive = len(text) > 1 and text[1] == ":"
+    if path.is_absolute() or has_drive or "\\" in text or ".." in path.parts or not path.parts:
+        raise InvalidRequest("file path must be relative")
+    too_long = any(len(part.encode()) > _MAX_PATH_PART for part in path.parts)
+    if too_long or not text.isprintable():
+        raise InvalidRequest(f"invalid file path {text!r}")
+    return path
+
+
+def file_kind(path: str) -> str:
+    """Choose the media type of a file's layer.
+
+    Raises:
+        InvalidModel: a model must not, or can not, have such a file.
+        Unsupported: it is GGUF.
+    """
+    name = PurePosixPath(path.lower())
+    if name.suffix == ".safetensors":
+        return media_types.WEIGHT_FILE
+    if name.suffix == ".json":
+        return media_types.JSON_FILE
+    if name.suffix == ".gguf":
+        raise Unsupported("creating from GGUF files is not supported yet")
+    if name.suffix in _PICKLES:
+        raise InvalidModel(
+            f'file "{path}" is refused: pickled weights can run code when they are loaded; '
+            "convert them to safetensors"
+        )
+    if name.suffix == ".py":
+        return media_types.CODE_FILE
+    if name.suffix in _DOCUMENTS or name.name.startswith(_DOCUMENT_NAMES):
+        return media_types.DOCUMENT_FILE
+    if name.suffix in _AUXILIARY:
+        return media_types.AUXILIARY_FILE
+    if name.name in (".gitattributes", ".gitignore"):
+        return media_types.DOCUMENT_FILE
+    raise InvalidModel(f'file "{path}" is of a kind that no model needs')
+
+
+def _check_digest(path: str, digest: str) -> str:
+    try:
+        return parse_digest(digest)
+    except InvalidDigest as error:
+        raise InvalidDigest(f'file "{path}": {error.message}') from error
+
+
+def _check_folders(files: Mapping[PurePosixPath, str]) -> None:
+    folders = {folder for path in files for folder in path.parents}
+    if both := folders & files.keys():
+        raise InvalidModel(f'"{min(both)}" is both a file and a folder')
+
+
+def _without_shared_folder(files: Mapping[PurePosixPath, str]) -> dict[str, str]:
+    shared = commonpath([path.parent for path in files]) if files else ""
+    return {str(path.relative_to(shared)): digest for path, digest in files.items()}

@@ -1,0 +1,132 @@
+"""Headers of safetensors files (huggingface.co/docs/safetensors: the format).
+
+Eight bytes give the header's length, little-endian; the header is a JSON object from
+tensor names to type, shape and place; the rest of the file is the tensors' bytes,
+without holes.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Annotated
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from common.errors import InvalidModel
+from services.registry.documents import first_problem
+
+LENGTH_SIZE = 8
+MAX_HEADER_SIZE = 100_000_000  # the format's own limit
+
+_BITS = {
+    "F4": 4,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
+    "BOOL": 8,
+    "U8": 8,
+    "I8": 8,
+    "F8_E5M2": 8,
+    "F8_E4M3": 8,
+    "F8_E8M0": 8,
+    "F8_E4M3FNUZ": 8,
+    "F8_E5M2FNUZ": 8,
+    "I16": 16,
+    "U16": 16,
+    "F16": 16,
+    "BF16": 16,
+    "I32": 32,
+    "U32": 32,
+    "F32": 32,
+    "I64": 64,
+    "U64": 64,
+    "F64": 64,
+    "C64": 64,
+}
+
+_Natural = Annotated[int, Field(ge=0, strict=True)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    dtype: str
+    shape: tuple[_Natural, ...]
+    data_offsets: tuple[_Natural, _Natural]
+
+
+_ENTRIES = TypeAdapter(dict[str, _Entry])
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor of a file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return prod(self.shape)
+
+    @property
+    def bits(self) -> int:
+        """Bits that it takes."""
+        return self.elements * _BITS[self.dtype]
+
+
+def parse_header_length(prefix: bytes, file_size: int) -> int:
+    """Read a header's length from the first eight bytes of a file.
+
+    Raises:
+        InvalidModel: the length is impossible for a file of that size in bytes.
+    """
+    if len(prefix) < LENGTH_SIZE:
+        raise InvalidModel("not a safetensors file: too short")
+    length = int.from_bytes(prefix[:LENGTH_SIZE], "little")
+    if length > MAX_HEADER_SIZE:
+        raise InvalidModel("not a safetensors file: its header is too large")
+    if LENGTH_SIZE + length > file_size:
+        raise InvalidModel("truncated: the file ends within its header")
+    return length
+
+
+def parse_header(header: bytes, file_size: int) -> tuple[Tensor, ...]:
+    """Read a header and check it against the file's size in bytes.
+
+    Raises:
+        InvalidModel: the header is damaged, or does not describe a file of that size.
+    """
+    entries = _parse_entries(header)
+    _check_places(entries, file_size - LENGTH_SIZE - len(header))
+    return tuple(Tensor(name, entry.dtype, entry.shape) for name, entry in entries.items())
+
+
+def _parse_entries(header: bytes) -> dict[str, _Entry]:
+    try:
+        document = orjson.loads(header)
+        if not isinstance(document, dict):
+            raise InvalidModel("damaged safetensors header: not a JSON object")
+        document.pop("__metadata__", None)
+        return _ENTRIES.validate_python(document)
+    except orjson.JSONDecodeError as error:
+        raise InvalidModel(f"damaged safetensors header: {error}") from error
+    except ValidationError as error:
+        raise InvalidModel(f"damaged safetensors header: {first_problem(error)}") from error
+
+
+def _check_places(entries: dict[str, _Entry], data_size: int) -> None:
+    """Hold the tensors to lie one behind the other from the first byte to the last."""
+    position = 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
+        begin, end = entry.data_offsets
+        if entry.dtype not in _BITS:
+            raise InvalidModel(f"tensor {name} has the unknown type {entry.dtype}")
+        if begin != position or (end - begin) * 8 != prod(entry.shape) * _BITS[entry.dtype]:
+            raise InvalidModel(f"damaged safetensors header: tensor {name} is misplaced")
+        position = end
+    if position > data_size:
+        raise InvalidModel(f"truncated: {position} bytes of tensors expected, {data_size} found")
+    if position < data_size:
+        raise InvalidModel(f"{data_size - position} bytes follow the last tensor")

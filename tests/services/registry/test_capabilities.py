@@ -1,0 +1,88 @@
+from typing import Any
+
+import pytest
+
+from services.registry.capabilities import (
+    infer_capabilities,
+    infer_ollama_capabilities,
+    sees_images,
+    uses_variable,
+)
+
+LLAMA = ["LlamaForCausalLM"]
+
+
+@pytest.mark.parametrize(
+    ("architectures", "facts", "expected"),
+    [
+        (LLAMA, {}, ("completion",)),
+        (["GPT2LMHeadModel"], {}, ("completion",)),
+        (["LlavaForConditionalGeneration"], {"sees_images": True}, ("completion", "vision")),
+        (LLAMA, {"chat_templates": ["{% if tools %}x{% endif %}"]}, ("completion", "tools")),
+        (LLAMA, {"chat_templates": ["{{ messages }}<think>"]}, ("completion", "thinking")),
+        (LLAMA, {"chat_templates": ["{{ enable_thinking }}"]}, ("completion", "thinking")),
+        (LLAMA, {"chat_templates": ["a", "{{ tools }}"]}, ("completion", "tools")),
+        (LLAMA, {"tokens": {"<|fim_prefix|>", "x"}}, ("completion", "insert")),
+        (LLAMA, {"tokens": {"▁<PRE>"}}, ("completion", "insert")),
+        (["BertModel"], {}, ("embedding",)),
+        (["XLMRobertaForMaskedLM"], {}, ("embedding",)),
+        (["MistralModel"], {"chat_templates": ["{{ tools }}"]}, ("embedding",)),
+        (["Qwen3ForCausalLM"], {"is_sentence_transformer": True}, ("embedding",)),
+        (["BertForSequenceClassification"], {}, ()),
+    ],
+)
+def test_capabilities_of_hugging_face_models(
+    architectures: list[str], facts: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    assert infer_capabilities(architectures, **facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "families", "has_projector", "expected"),
+    [
+        ("", ["llama"], False, ("completion",)),
+        ("{{ if .Tools }}x{{ end }}", ["llama"], False, ("completion", "tools")),
+        ("I have no .Tools", ["llama"], False, ("completion",)),
+        ("{{ .Prompt }}{{ .Suffix }}", ["qwen2"], False, ("completion", "insert")),
+        ("{{ .Thinking }}", ["qwen3"], False, ("completion", "thinking")),
+        ("", ["llama", "clip"], True, ("completion", "vision")),
+        ("", ["nomic-bert"], False, ("embedding",)),
+    ],
+)
+def test_capabilities_of_ollama_models(
+    template: str, families: list[str], has_projector: bool, expected: tuple[str, ...]
+) -> None:
+    assert infer_ollama_capabilities(template, families, has_projector) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "uses"),
+    [
+        ("{% if tools is not none %}x{% endif %}", True),
+        ("{{- tools | tojson -}}", True),
+        ("{%- for tool in tools %}{% endfor %}", True),
+        ("You have no tools.", False),
+        ("{{ 'You have no tools' }}", False),
+        ('{{ message["tools"] }}', False),
+        ("{{ my_tools }}", False),
+        ("{% set x = 'it\\'s' %}{{ tools }}", True),
+    ],
+)
+def test_variables_of_a_template(template: str, uses: bool) -> None:
+    assert uses_variable(template, "tools") is uses
+
+
+@pytest.mark.parametrize(
+    ("config", "processors", "sees"),
+    [
+        ({}, [], False),
+        ({"vision_config": {}}, [], True),
+        ({}, [{"image_processor_type": "CLIPImageProcessor"}], True),
+        ({}, [{"image_processor": {}}], True),
+        ({}, [{"feature_extractor_type": "WhisperFeatureExtractor"}], False),
+    ],
+)
+def test_models_with_eyes(
+    config: dict[str, Any], processors: list[dict[str, Any]], sees: bool
+) -> None:
+    assert sees_images(config, processors) is sees

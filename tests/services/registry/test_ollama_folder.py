@@ -1,0 +1,128 @@
+"""A models folder that Ollama left: everything is listed, nothing of it is served yet."""
+
+import json
+from typing import Any
+
+import pytest
+
+from common.errors import InvalidModel, Unsupported
+from protos.paddock.v1 import registry_pb2
+from services.registry import media_types
+from tests.services.registry.model_folders import llama
+from tests.services.registry.running import Registry
+
+TEMPLATE = "{{ if .Tools }}{{ .Tools }}{{ end }}{{ .Prompt }}"
+CONFIG = {
+    "model_format": "gguf",
+    "model_family": "llama",
+    "model_families": None,
+    "model_type": "8.0B",
+    "file_type": "Q4_0",
+    "architecture": "amd64",
+    "os": "linux",
+    "rootfs": {"type": "layers", "diff_ids": []},
+}
+
+
+async def put(registry: Registry, name: str, config: Any, **layers: bytes) -> None:
+    """Lay a model into the folder; layers are named after the ends of their media types."""
+
+    async def descriptor(kind: str, content: bytes) -> dict[str, Any]:
+        blob = await registry.blobs.write(content)
+        return {"mediaType": kind, "digest": blob.digest, "size": blob.size}
+
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": media_types.MANIFEST,
+        "config": await descriptor(media_types.CONFIG, json.dumps(config).encode()),
+        "layers": [
+            await descriptor(f"application/vnd.ollama.image.{kind}", content)
+            for kind, content in layers.items()
+        ],
+    }
+    put_manifest(registry, name, json.dumps(manifest).encode())
+
+
+def put_manifest(registry: Registry, name: str, content: bytes) -> None:
+    path = registry.folder / "manifests/registry.ollama.ai/library" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+async def summaries(registry: Registry) -> dict[str, registry_pb2.ModelSummary]:
+    models = (await registry.stub.List(registry_pb2.ListRequest())).models
+    return {model.name: model for model in models}
+
+
+async def test_a_gguf_model(registry: Registry) -> None:
+    await put(
+        registry,
+        "llama3/8b",
+        CONFIG,
+        model=b"GGUF....",
+        template=TEMPLATE.encode(),
+        params=b'{"stop":["<|eot_id|>"],"num_keep":24}',
+        license=b"Llama",
+    )
+    summary = (await summaries(registry))["llama3:8b"]
+    assert summary.details.format == "gguf"
+    assert summary.details.quantization_level == "Q4_0"
+    assert list(summary.capabilities) == ["completion", "tools"]
+    shown = await registry.show("llama3:8b")
+    assert shown.template == TEMPLATE
+    assert "PARAMETER stop <|eot_id|>\nPARAMETER num_keep 24\n" in shown.modelfile
+    assert json.loads(shown.model_info_json) == {"general.architecture": "llama"}
+    with pytest.raises(Unsupported, match="serving GGUF is not supported yet"):
+        await registry.resolve("llama3:8b")
+    await registry.copy("llama3:8b", "mine")
+    await registry.create_from("mario", "llama3:8b", system="You are Mario.")
+    assert (await registry.show("mario")).summary.details.parent_model == "llama3:8b"
+    assert set(await registry.names()) == {"llama3:8b", "mine:latest", "mario:latest"}
+
+
+@pytest.mark.parametrize(
+    ("config", "layers", "message"),
+    [
+        ({**CONFIG, "remote_host": "https://ollama.com"}, {}, "runs on another server"),
+        ({"model_format": "safetensors"}, {"tensor": b"x", "json": b"{}"}, "tensor by tensor"),
+        ({}, {"license": b"x"}, "has no weights"),
+    ],
+)
+async def test_models_that_nobody_serves(
+    registry: Registry, config: Any, layers: dict[str, bytes], message: str
+) -> None:
+    await put(registry, "x/latest", config, **layers)
+    assert await registry.names() == ["x:latest"]
+    with pytest.raises(Unsupported, match=message):
+        await registry.resolve("x")
+    await registry.delete("x")
+
+
+async def test_damage_in_one_model_hides_no_other(registry: Registry) -> None:
+    await registry.create("good", llama())
+    put_manifest(registry, "bad/latest", b"not JSON")
+    await put(registry, "empty/latest", CONFIG, model=b"GGUF")
+    registry.lose((await registry.blobs.write(json.dumps(CONFIG).encode())).digest)
+    found = await summaries(registry)
+    assert found.keys() == {"good:latest", "empty:latest"}
+    assert found["empty:latest"].size == 4
+    with pytest.raises(InvalidModel, match="model 'bad:latest' is damaged"):
+        await registry.show("bad")
+    await registry.delete("bad")
+    await registry.delete("empty")
+    assert await registry.names() == ["good:latest"]
+
+
+async def test_a_model_of_the_cloud_can_be_deleted(registry: Registry) -> None:
+    await put(registry, "gpt-oss/120b-cloud", {**CONFIG, "remote_host": "https://ollama.com"})
+    assert await registry.names() == ["gpt-oss:120b-cloud"]
+    await registry.delete("gpt-oss:120b-cloud")
+    assert await registry.names() == []
+
+
+async def test_a_manifest_cannot_lead_a_worker_out_of_its_folder(registry: Registry) -> None:
+    await registry.create("x", llama())
+    path = registry.folder / "manifests/registry.ollama.ai/library/x/latest"
+    path.write_bytes(path.read_bytes().replace(b'"tokenizer.json"', b'"../../evil.json"'))
+    with pytest.raises(InvalidModel, match="file path must be relative"):
+        await registry.resolve("x")
