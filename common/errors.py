@@ -17,6 +17,8 @@
     ├── Unavailable               a process cannot be reached
     ├── WorkerLost                the engine died under the request
     ├── LoadFailed                the engine refused the model
+    ├── StoreFull                 no space is left for blobs or manifests
+    ├── StoreFailed               the folder or bucket cannot be used
     ├── Canceled                  the caller went away
     └── Internal                  a defect
 
@@ -141,6 +143,17 @@ class LoadFailed(PaddockError):
 
     grpc_status = grpc.StatusCode.FAILED_PRECONDITION
     http_status = 500
+
+
+class StoreFull(PaddockError):
+    """The store has no space left."""
+
+    grpc_status = grpc.StatusCode.RESOURCE_EXHAUSTED
+    http_status = 507
+
+
+class StoreFailed(PaddockError):
+    """The store's folder or bucket cannot be read or written."""
 
 
 class Canceled(PaddockError):

@@ -22,7 +22,8 @@ class HostAddress:
     def parse(cls, text: str) -> "HostAddress":
         """Read `[scheme://][host][:port][/]`; IPv6 addresses stand in brackets.
 
-        The port is 11434 by default, or the scheme's own where a scheme is given.
+        The port is 11434 by default, or the scheme's own where a scheme is given. A port
+        without a host means every interface: the host is empty.
 
         Raises:
             InvalidRequest: the text is no such address.
@@ -38,11 +39,12 @@ class HostAddress:
             port = default_port if parts.port is None else parts.port
         except ValueError as error:
             raise InvalidRequest(f'invalid address "{text}": {error}') from None
-        return cls(scheme, parts.hostname or DEFAULT_HOST, port)
+        every_interface = rest.startswith(":")
+        return cls(scheme, parts.hostname or ("" if every_interface else DEFAULT_HOST), port)
 
     @property
     def url(self) -> str:
         """The address as a URL without a trailing slash, usable by a client on this machine."""
-        host = {"0.0.0.0": DEFAULT_HOST, "::": "::1"}.get(self.host, self.host)
+        host = {"": DEFAULT_HOST, "0.0.0.0": DEFAULT_HOST, "::": "::1"}.get(self.host, self.host)
         bracketed = f"[{host}]" if ":" in host else host
         return f"{self.scheme}://{bracketed}:{self.port}"

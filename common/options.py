@@ -95,8 +95,9 @@ def default_options() -> generation_pb2.Options:
 
 
 def _integer(name: str, value: object) -> int:
+    """Read an integer; a fraction is cut off, as Ollama does."""
     number = _float(name, value) if isinstance(value, float) else value
-    if isinstance(number, bool) or not isinstance(number, int | float) or number % 1:
+    if isinstance(number, bool) or not isinstance(number, int | float):
         raise InvalidRequest(f'option "{name}" must be of type integer')
     limit = _INTEGER_RANGE.get(name, 2**31 - 1)
     if not -limit - 1 <= number <= limit:

@@ -4,8 +4,10 @@
 that over the default.
 """
 
+import sys
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -54,7 +56,16 @@ S = TypeVar("S", bound=Settings)
 def read_settings(kind: type[S], program: str, arguments: list[str] | None = None) -> S:
     """Read a process's settings from its command line and the environment.
 
-    Prints a usage text and leaves the process on `--help` or a bad flag.
+    Prints what is wrong, or a usage text, and leaves the process on `--help`, a bad flag
+    or a bad value.
     """
     source: CliSettingsSource[Any] = CliSettingsSource(kind, cli_prog_name=program)
-    return CliApp.run(kind, cli_args=arguments, cli_settings_source=source)
+    try:
+        return CliApp.run(kind, cli_args=arguments, cli_settings_source=source)
+    except ValidationError as error:
+        wrong = (f"--{_flag(item['loc'])}: {item['msg']}" for item in error.errors())
+        sys.exit(f"{program}: {'; '.join(wrong)}")
+
+
+def _flag(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location).replace("_", "-")

@@ -1,0 +1,70 @@
+"""Takes a blob off the wire: the parts of a Write call, and their way to the disk."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from common.errors import InvalidRequest
+from protos.paddock.v1 import blob_pb2
+from store.interface import Store
+from store.upload import Upload
+
+MAX_PART_SIZE = 4 * 1024 * 1024
+"""Bytes that one part of a Write call may carry."""
+
+# Received while earlier bytes are being written. Twice this, plus a part, is all that an
+# upload holds in memory.
+_BUFFER_SIZE = 4 * 1024 * 1024
+
+
+async def read_header(parts: AsyncIterator[blob_pb2.WriteRequest]) -> blob_pb2.WriteHeader:
+    """Take the header, which comes first."""
+    first = await anext(parts, None)
+    if first is None or first.WhichOneof("part") != "header":
+        raise InvalidRequest("a write begins with its header")
+    return first.header
+
+
+async def read_data(parts: AsyncIterator[blob_pb2.WriteRequest]) -> AsyncIterator[bytes]:
+    """Take the parts after the header, which all carry data."""
+    async for part in parts:
+        if part.WhichOneof("part") != "data":
+            raise InvalidRequest("a write has one header, then nothing but data")
+        if len(part.data) > MAX_PART_SIZE:
+            raise InvalidRequest(f"a part of a write has at most {MAX_PART_SIZE} bytes")
+        yield part.data
+
+
+@asynccontextmanager
+async def begin_upload(store: Store, digest: str | None, size: int | None) -> AsyncIterator[Upload]:
+    """Give an upload that is aborted unless it was committed, also on cancellation."""
+    beginning = asyncio.create_task(asyncio.to_thread(store.begin_upload, digest, size))
+    try:
+        yield await asyncio.shield(beginning)
+    finally:
+        upload = await beginning
+        await asyncio.to_thread(upload.abort)
+
+
+async def write_all(data: AsyncIterator[bytes], upload: Upload) -> None:
+    """Write to an upload while the next bytes are being received.
+
+    What comes while a write is running is gathered into the next one.
+    """
+    writing = _start_write(upload, bytearray())
+    gathered = bytearray()
+    try:
+        async for piece in data:
+            gathered += piece
+            if writing.done() or len(gathered) >= _BUFFER_SIZE:
+                await asyncio.shield(writing)
+                writing = _start_write(upload, gathered)
+                gathered = bytearray()
+        await asyncio.shield(writing)
+        await asyncio.to_thread(upload.write, gathered)
+    finally:
+        await asyncio.gather(writing, return_exceptions=True)
+
+
+def _start_write(upload: Upload, data: bytearray) -> asyncio.Task[None]:
+    return asyncio.create_task(asyncio.to_thread(upload.write, data))

@@ -1,0 +1,146 @@
+"""`BlobService` over a store."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from common.digests import parse_digest
+from common.errors import BlobNotFound, InvalidRequest, TooLarge
+from common.names import ModelName
+from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
+from services.blob.collection import Collected, Collector
+from services.blob.manifest import named_blobs
+from services.blob.receiving import begin_upload, read_data, read_header, write_all
+from store.interface import Blob, Manifest, Store
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+MAX_MANIFEST_SIZE = 4 * 1024 * 1024
+"""Bytes of the largest manifest that is accepted."""
+
+
+class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
+    """Serves a store; all that blocks runs on the event loop's threads."""
+
+    def __init__(self, store: Store, collector: Collector) -> None:
+        self._store = store
+        self._collector = collector
+
+    async def Stat(self, request: blob_pb2.StatRequest, context: _Context) -> blob_pb2.StatResponse:
+        """Give a blob's size and age."""
+        blob = await asyncio.to_thread(self._store.stat, parse_digest(request.digest))
+        return blob_pb2.StatResponse(size=blob.size, modified_at=_timestamp(blob.modified_at))
+
+    async def Write(
+        self, request_iterator: AsyncIterator[blob_pb2.WriteRequest], context: _Context
+    ) -> blob_pb2.WriteResponse:
+        """Store a blob; one that is stored already is retained, its body is not awaited."""
+        header = await read_header(request_iterator)
+        digest = parse_digest(header.digest) if header.digest else None
+        if digest and (blob := await self._retain(digest)):
+            return blob_pb2.WriteResponse(digest=digest, size=blob.size, existed=True)
+        declared_size = header.size if header.HasField("size") else None
+        async with begin_upload(self._store, digest, declared_size) as upload:
+            await write_all(read_data(request_iterator), upload)
+            stored_as, size = await asyncio.to_thread(upload.commit)
+        return blob_pb2.WriteResponse(digest=stored_as, size=size)
+
+    async def Read(
+        self, request: blob_pb2.ReadRequest, context: _Context
+    ) -> AsyncIterator[blob_pb2.ReadResponse]:
+        """Stream a blob or a range of it."""
+        length = request.length if request.HasField("length") else None
+        digest = parse_digest(request.digest)
+        chunks = await asyncio.to_thread(self._store.read, digest, request.offset, length)
+        while chunk := await asyncio.to_thread(next, chunks, None):
+            yield blob_pb2.ReadResponse(data=chunk)
+
+    async def Locate(
+        self, request: blob_pb2.LocateRequest, context: _Context
+    ) -> blob_pb2.LocateResponse:
+        """Say where a worker finds a blob."""
+        location = await asyncio.to_thread(self._store.locate, parse_digest(request.digest))
+        if location.url is not None:
+            return blob_pb2.LocateResponse(size=location.size, url=location.url)
+        return blob_pb2.LocateResponse(size=location.size, path=str(location.path))
+
+    async def Retain(
+        self, request: blob_pb2.RetainRequest, context: _Context
+    ) -> blob_pb2.RetainResponse:
+        """Make blobs young, and name those that are not stored."""
+        digests = [parse_digest(digest) for digest in request.digests]
+        missing = [digest for digest in digests if not await self._retain(digest)]
+        return blob_pb2.RetainResponse(missing=missing)
+
+    async def Collect(
+        self, request: blob_pb2.CollectRequest, context: _Context
+    ) -> blob_pb2.CollectResponse:
+        """Remove garbage among some blobs, or among all."""
+        collected = await self._collect(request)
+        return blob_pb2.CollectResponse(blobs=collected.blobs, bytes=collected.size)
+
+    async def ReadManifest(
+        self, request: blob_pb2.ReadManifestRequest, context: _Context
+    ) -> blob_pb2.StoredManifest:
+        """Give a manifest."""
+        name = ModelName.from_proto(request.name)
+        return _stored(await asyncio.to_thread(self._store.read_manifest, name))
+
+    async def WriteManifest(
+        self, request: blob_pb2.WriteManifestRequest, context: _Context
+    ) -> blob_pb2.StoredManifest:
+        """Store a manifest. One that does not say what it names would stop collection."""
+        name = ModelName.from_proto(request.name)
+        if len(request.content) > MAX_MANIFEST_SIZE:
+            raise TooLarge(f"a manifest has at most {MAX_MANIFEST_SIZE} bytes")
+        named_blobs(request.content)
+        return _stored(await asyncio.to_thread(self._store.write_manifest, name, request.content))
+
+    async def DeleteManifest(
+        self, request: blob_pb2.DeleteManifestRequest, context: _Context
+    ) -> blob_pb2.DeleteManifestResponse:
+        """Delete a manifest; its blobs stay until they are collected."""
+        name = ModelName.from_proto(request.name)
+        await asyncio.to_thread(self._store.delete_manifest, name)
+        return blob_pb2.DeleteManifestResponse()
+
+    async def ListManifests(
+        self, request: blob_pb2.ListManifestsRequest, context: _Context
+    ) -> AsyncIterator[blob_pb2.StoredManifest]:
+        """Stream all manifests."""
+        manifests = self._store.list_manifests()
+        while manifest := await asyncio.to_thread(next, manifests, None):
+            yield _stored(manifest)
+
+    async def _retain(self, digest: str) -> Blob | None:
+        try:
+            return await asyncio.to_thread(self._store.retain, digest)
+        except BlobNotFound:
+            return None
+
+    async def _collect(self, request: blob_pb2.CollectRequest) -> Collected:
+        if not request.digests:
+            return await asyncio.to_thread(self._collector.collect_all)
+        if not request.HasField("released_at"):
+            raise InvalidRequest("digests are collected with the time of their release")
+        digests = [parse_digest(digest) for digest in request.digests]
+        released_at = request.released_at.ToDatetime(UTC)
+        return await asyncio.to_thread(self._collector.collect_released, digests, released_at)
+
+
+def _stored(manifest: Manifest) -> blob_pb2.StoredManifest:
+    return blob_pb2.StoredManifest(
+        name=manifest.name.to_proto(),
+        content=manifest.content,
+        modified_at=_timestamp(manifest.modified_at),
+    )
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp

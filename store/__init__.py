@@ -1,0 +1,1 @@
+"""Keeps blobs and manifests: one interface, and a backend for each kind of storage."""

@@ -1,0 +1,47 @@
+"""Files that survive a power cut, and the errors of a file system as ours."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from common.errors import StoreFailed, StoreFull
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn what the operating system refuses into `StoreFull` or `StoreFailed`."""
+    try:
+        yield
+    except OSError as error:
+        kind = StoreFull if error.errno in _FULL else StoreFailed
+        raise kind(f"the store cannot be used: {error}") from error
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock that threads and processes share, on a file made for it."""
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def modification_time(status: os.stat_result) -> datetime:
+    """Give a file's time of modification in UTC, cut to whole microseconds."""
+    seconds, nanoseconds = divmod(status.st_mtime_ns, 1_000_000_000)
+    return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=nanoseconds // 1000)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a folder's entries durable. One that is gone needs no durability."""
+    with suppress(FileNotFoundError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

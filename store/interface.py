@@ -1,0 +1,154 @@
+"""What every kind of storage offers to the Blob service.
+
+Digests are normalised (`sha256:<64 lower-case hex>`, see `common.digests`). Methods block
+and may be called from several threads, and several processes may share one store.
+Besides the errors stated, every method may raise `StoreFailed`, and those that write
+`StoreFull`; what had been begun is then undone.
+
+Times come from the storage's own clock, so that they compare across processes: a blob
+retained before a manifest was written is never newer than that manifest.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from common.names import ModelName
+from store.upload import Upload
+
+CHUNK_SIZE = 1024 * 1024
+"""Bytes that `Store.read` gives at a time; the last chunk may be shorter."""
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A stored blob: its size in bytes, and when it was last stored or retained (UTC)."""
+
+    digest: str
+    size: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a blob can be read without the service: a path or a URL, one of the two."""
+
+    size: int
+    path: Path | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A stored manifest: its bytes as they were written, and when that was (UTC)."""
+
+    name: ModelName
+    content: bytes
+    modified_at: datetime
+
+
+class Store(ABC):
+    """Content-addressed blobs, and manifests that name them."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Make the store ready for use, or raise what keeps it from being usable.
+
+        Creates what is missing. Cheap enough to be called every few seconds.
+        """
+
+    @abstractmethod
+    def begin_upload(self, digest: str | None = None, size: int | None = None) -> Upload:
+        """Start to store a blob.
+
+        Nothing is visible before `Upload.commit`, which refuses bytes that do not match
+        `digest` and `size`. With no digest the blob is stored under what it turns out to
+        be. The size in bytes, where known, also lets a backend plan its parts. Several
+        uploads of one digest may run at once; each ends as if it were the only one.
+        """
+
+    @abstractmethod
+    def stat(self, digest: str) -> Blob:
+        """Give a blob's size and age.
+
+        Raises:
+            BlobNotFound: it is not stored.
+        """
+
+    @abstractmethod
+    def read(self, digest: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Read a blob, or a range of it, in chunks of `CHUNK_SIZE`.
+
+        The range is cut at the blob's end; one that starts there or later gives nothing.
+        A blob deleted meanwhile is read to its end or fails, but never ends early in
+        silence.
+
+        Raises:
+            BlobNotFound: it is not stored; raised by the call, not by the first chunk.
+        """
+
+    @abstractmethod
+    def locate(self, digest: str) -> Location:
+        """Say where the blob's bytes are, for a reader who needs no other credentials.
+
+        Raises:
+            BlobNotFound: it is not stored.
+        """
+
+    @abstractmethod
+    def retain(self, digest: str) -> Blob:
+        """Make a blob as young as if it had just been stored, and give its new state.
+
+        Raises:
+            BlobNotFound: it is not stored.
+        """
+
+    @abstractmethod
+    def delete_blob(self, digest: str, unless_newer_than: datetime) -> bool:
+        """Delete a blob unless it was stored or retained after the given time.
+
+        Gives whether it was there and went. The time is checked as close to the deletion
+        as the storage allows; where it can be, both are one step towards `retain` and
+        `Upload.commit`.
+        """
+
+    @abstractmethod
+    def list_blobs(self) -> Iterator[Blob]:
+        """Give every blob, in no order. Foreign files are passed over."""
+
+    @abstractmethod
+    def abort_uploads(self, idle_since: datetime) -> int:
+        """Remove what is left of uploads that wrote nothing after the given time.
+
+        Gives their number. An upload whose owner is alive after all fails at its commit.
+        """
+
+    @abstractmethod
+    def read_manifest(self, name: ModelName) -> Manifest:
+        """Give the manifest of exactly this name; spelling counts.
+
+        Raises:
+            ModelNotFound: no manifest has this name.
+        """
+
+    @abstractmethod
+    def write_manifest(self, name: ModelName, content: bytes) -> Manifest:
+        """Store a manifest, replacing an earlier one in a single step. The last writer wins."""
+
+    @abstractmethod
+    def delete_manifest(self, name: ModelName) -> None:
+        """Delete the manifest of exactly this name.
+
+        Raises:
+            ModelNotFound: no manifest has this name.
+        """
+
+    @abstractmethod
+    def list_manifests(self) -> Iterator[Manifest]:
+        """Give every manifest, in no order.
+
+        Files whose path is no model name are passed over. A manifest that is there but
+        cannot be read raises: to leave it out would make its blobs look like garbage.
+        """

@@ -1,0 +1,120 @@
+"""A blob on its way into a store."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from common.errors import Canceled, DigestMismatch, InvalidRequest
+
+
+class Upload(ABC):
+    """Takes a blob's bytes in order, and publishes them once they prove to be right.
+
+    The digest is computed here, on a thread of its own, while a backend stores the same
+    bytes. Used as a context manager it aborts on leaving unless it was committed. Calls
+    may come from several threads and wait for each other.
+    """
+
+    def __init__(self, digest: str | None, size: int | None) -> None:
+        self._expected_digest = digest
+        self._expected_size = size
+        self._size = 0
+        self._hash = hashlib.sha256()
+        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="hash")
+        self._lock = Lock()
+        self._ended = False
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Append bytes. A failure aborts the upload.
+
+        Raises:
+            InvalidRequest: they pass the declared size.
+            Canceled: the upload has ended.
+        """
+        with self._lock, self._failing_for_good():
+            self._size += len(data)
+            if self._expected_size is not None and self._size > self._expected_size:
+                raise InvalidRequest(
+                    f"blob is longer than the declared {self._expected_size} bytes"
+                )
+            hashed = self._hashing.submit(self._hash.update, data)
+            self._append(data)
+            hashed.result()
+
+    def commit(self) -> tuple[str, int]:
+        """Publish the blob so that it survives a power cut; give its digest and size.
+
+        A failure aborts the upload.
+
+        Raises:
+            DigestMismatch: the bytes have another digest than the one expected.
+            InvalidRequest: they are fewer than declared.
+            Canceled: the upload has ended.
+        """
+        with self._lock, self._failing_for_good():
+            digest = self._verified_digest()
+            self._publish(digest)
+            self._end()
+            return digest, self._size
+
+    def abort(self) -> None:
+        """Throw away what was written. Does nothing once the upload has ended."""
+        with self._lock:
+            if not self._ended:
+                self._end()
+                self._discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+    @abstractmethod
+    def _append(self, data: bytes | bytearray) -> None:
+        """Store bytes where no reader sees them."""
+
+    @abstractmethod
+    def _publish(self, digest: str) -> None:
+        """Make the bytes durable, then visible under their digest in one step."""
+
+    @abstractmethod
+    def _discard(self) -> None:
+        """Remove what was stored."""
+
+    @contextmanager
+    def _failing_for_good(self) -> Iterator[None]:
+        if self._ended:
+            raise Canceled("the upload has ended")
+        try:
+            yield
+        except BaseException:
+            self._end()
+            self._discard()
+            raise
+
+    def _end(self) -> None:
+        self._ended = True
+        self._hashing.shutdown(wait=False)
+
+    def _verified_digest(self) -> str:
+        if self._expected_size not in (None, self._size):
+            raise InvalidRequest(
+                f"blob has {self._size} bytes instead of the declared {self._expected_size}"
+            )
+        digest = f"sha256:{self._hash.hexdigest()}"
+        if self._expected_digest not in (None, digest):
+            raise DigestMismatch(
+                f'digest mismatch, expected "{self._expected_digest}", got "{digest}"'
+            )
+        return digest

@@ -1,0 +1,89 @@
+"""What the service does unasked."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.rpc import Server, is_serving
+from services.blob.collection import Collector
+from services.blob.upkeep import collect_regularly, watch_store
+from store.folder import FolderStore
+from tests.services.blob.helpers import age, digest_of
+
+
+@asynccontextmanager
+async def running(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(5):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_health_follows_the_store(store: FolderStore, root: Path, tmp_path: Path) -> None:
+    server = Server()
+    address = await server.start(f"unix:{tmp_path}/blob.sock")
+
+    async def serving() -> bool:
+        return await is_serving(address)
+
+    async def not_serving() -> bool:
+        return not await is_serving(address)
+
+    async with running(watch_store(store, server, interval=0.02)):
+        await until(serving)
+        await asyncio.to_thread(root.rename, tmp_path / "away")
+        await asyncio.to_thread(root.write_bytes, b"no folder")
+        await until(not_serving)
+        await asyncio.to_thread(root.unlink)
+        await asyncio.to_thread((tmp_path / "away").rename, root)
+        await until(serving)
+    await server.stop(0)
+
+
+def put_old(store: FolderStore, root: Path, content: bytes) -> None:
+    with store.begin_upload() as upload:
+        upload.write(content)
+        upload.commit()
+    age(root, digest_of(content), hours=2)
+
+
+async def test_garbage_is_collected_again_and_again(
+    store: FolderStore, root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def empty() -> bool:
+        return not list(store.list_blobs())
+
+    async def failure_logged() -> bool:
+        return "garbage is left" in caplog.text
+
+    collector = Collector(store, timedelta(hours=1))
+    with caplog.at_level(logging.ERROR):
+        async with running(collect_regularly(collector, 0.02)):
+            put_old(store, root, b"first")
+            await until(empty)
+            await asyncio.to_thread((root / "manifests").write_bytes, b"no folder")
+            await until(failure_logged)
+            await asyncio.to_thread((root / "manifests").unlink)
+            put_old(store, root, b"second")
+            await until(empty)
+
+
+async def test_an_interval_of_zero_collects_once(store: FolderStore, root: Path) -> None:
+    put_old(store, root, b"x")
+    await asyncio.wait_for(collect_regularly(Collector(store, timedelta(hours=1)), 0), 5)
+    assert list(store.list_blobs()) == []
