@@ -32,7 +32,7 @@ class Router:
 
     def __init__(
         self,
-        registry: "registry_pb2_grpc.RegistryServiceAsyncStub",
+        registry: registry_pb2_grpc.RegistryServiceStub,
         fleet: Fleet,
         admission: Admission,
         load_timeout: float,

@@ -30,9 +30,7 @@ class WorkerClient:
         self.status: worker_pb2.WorkerStatus | None = None
         self._on_change = on_change
         self._channel = open_channel(address)
-        self._stub: worker_pb2_grpc.WorkerServiceAsyncStub = worker_pb2_grpc.WorkerServiceStub(
-            self._channel
-        )
+        self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
         self._sequences: dict[int, Sequence] = {}
         self._numbers = count(1)
         self._commands: asyncio.Queue[worker_pb2.RunRequest] = asyncio.Queue()

@@ -37,7 +37,7 @@ class BlobClient:
     """Typed calls to BlobService; each raises the errors that the service raised."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub: blob_pb2_grpc.BlobServiceAsyncStub = blob_pb2_grpc.BlobServiceStub(channel)
+        self._stub = blob_pb2_grpc.BlobServiceStub(channel)
 
     async def size(self, digest: str) -> int:
         """Bytes of a blob.

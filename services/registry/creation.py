@@ -18,11 +18,7 @@ from services.registry.messages import check_messages, encode_messages
 from services.registry.metadata import check_documents, read_metadata
 from services.registry.model_config import ModelConfig
 from services.registry.model_files import check_files, file_kind
-from services.registry.parameters import (
-    merge_parameters,
-    parse_parameters,
-    unknown_parameters,
-)
+from services.registry.parameters import parse_parameters
 from services.registry.references import parse_name, parse_new_name
 
 
@@ -73,8 +69,6 @@ class Creator:
         base = await (self._from_files(request) if request.files else self._from_model(request))
         changes = await self._changes(base, request)
         yield _progress("reading model metadata")
-        for name in unknown_parameters(request.parameters):
-            yield _progress(f'ignoring unknown parameter "{name}"')
         for layer in base.layers:
             if layer.media_type in (media_types.DOCUMENT_FILE, media_types.CODE_FILE):
                 yield _progress(f"keeping {layer.name}, which is not used to serve the model")
@@ -138,7 +132,7 @@ class Creator:
         if request.parameters:
             current = [layer for layer in base.layers if layer.media_type == media_types.PARAMETERS]
             own = await self._contents.document(current[-1].digest) if current else {}
-            merged = merge_parameters(own, request.parameters)
+            merged = {**own, **request.parameters}
             changes.append((media_types.PARAMETERS, orjson.dumps(merged) if merged else b""))
         if request.messages:
             changes.append((media_types.MESSAGES, encode_messages(request.messages)))

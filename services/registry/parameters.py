@@ -14,10 +14,8 @@ _KNOWN = INTEGERS | FLOATS | WITHOUT_EFFECT.keys() | {"stop"}
 def parse_parameters(text: str) -> dict[str, Any]:
     """Read and check a JSON object of parameters; nulls are dropped.
 
-    Names that are not known stay in: see `unknown_parameters`.
-
     Raises:
-        InvalidRequest: it is no JSON object, or a value has the wrong type.
+        InvalidRequest: it is no JSON object, a name is unknown, or a value has the wrong type.
     """
     try:
         document = orjson.loads(text or "{}")
@@ -26,20 +24,13 @@ def parse_parameters(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidRequest("parameters must be a JSON object")
     given = {name: value for name, value in document.items() if value is not None}
-    parse_options({name: value for name, value in given.items() if name in _KNOWN})
+    for name in given:
+        if name not in _KNOWN:
+            raise InvalidRequest(f'unknown parameter "{name}"')
+    parse_options(given)
     if isinstance(given.get("stop"), str):
         given["stop"] = [given["stop"]]
     return given
-
-
-def unknown_parameters(parameters: Mapping[str, Any]) -> list[str]:
-    """Names that no engine knows, in order."""
-    return [name for name in parameters if name not in _KNOWN]
-
-
-def merge_parameters(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay parameters over a model's own; what is not known is left out of the changes."""
-    return {**base, **{name: value for name, value in changes.items() if name in _KNOWN}}
 
 
 def parameter_lines(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

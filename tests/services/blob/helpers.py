@@ -12,7 +12,7 @@ from typing import TypeAlias
 from common.names import ModelName
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 
-Blobs: TypeAlias = "blob_pb2_grpc.BlobServiceAsyncStub"
+Blobs: TypeAlias = blob_pb2_grpc.BlobServiceStub
 """The stub; its type is known to type checkers only."""
 
 NAME = ModelName.parse("llama3.2").to_proto()

@@ -50,7 +50,7 @@ async def test_it_serves_collects_at_start_and_drains(tmp_path: Path, root: Path
             while list(store.list_blobs()):
                 await asyncio.sleep(0.05)
         async with open_channel(address) as channel:
-            stub: blob_pb2_grpc.BlobServiceAsyncStub = blob_pb2_grpc.BlobServiceStub(channel)
+            stub = blob_pb2_grpc.BlobServiceStub(channel)
             call = stub.Write()
             for part in parts(b"sent before, ", b"finished after SIGTERM"):
                 await call.write(part)

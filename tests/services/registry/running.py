@@ -44,7 +44,7 @@ class CountingBlobServicer(BlobServicer):
 class Registry:
     """What a test uses: the stub, the bytes below it, and the store's folder."""
 
-    stub: "registry_pb2_grpc.RegistryServiceAsyncStub"
+    stub: registry_pb2_grpc.RegistryServiceStub
     blobs: BlobClient
     blob_service: CountingBlobServicer
     folder: Path

@@ -2,17 +2,14 @@ import pytest
 
 from common.errors import InvalidRequest
 from services.registry.parameters import (
-    merge_parameters,
     parse_parameters,
     show_parameters,
-    unknown_parameters,
 )
 
 
 def test_parameters_are_checked_and_tidied() -> None:
-    parsed = parse_parameters('{"stop":"x","seed":null,"temperature":0.5,"mirostat":1}')
-    assert parsed == {"stop": ["x"], "temperature": 0.5, "mirostat": 1}
-    assert unknown_parameters(parsed) == ["mirostat"]
+    parsed = parse_parameters('{"stop":"x","seed":null,"temperature":0.5,"num_gpu":1}')
+    assert parsed == {"stop": ["x"], "temperature": 0.5, "num_gpu": 1}
     assert parse_parameters("") == {}
 
 
@@ -23,22 +20,13 @@ def test_parameters_are_checked_and_tidied() -> None:
         ("[]", "must be a JSON object"),
         ('{"temperature":"hot"}', 'option "temperature" must be of type float32'),
         ('{"stop":[1]}', 'option "stop" must be of type array'),
+        ('{"colour":"red"}', 'unknown parameter "colour"'),
         ('{"use_mmap":1}', 'option "use_mmap" must be of type boolean'),
     ],
 )
 def test_wrong_parameters(text: str, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
         parse_parameters(text)
-
-
-def test_changes_lie_over_the_models_own() -> None:
-    own = {"stop": ["a", "b"], "num_ctx": 1, "odd": 1}
-    assert merge_parameters(own, {"stop": ["c"], "top_k": 3, "mirostat": 1}) == {
-        "stop": ["c"],
-        "num_ctx": 1,
-        "odd": 1,
-        "top_k": 3,
-    }
 
 
 def test_columns() -> None:
