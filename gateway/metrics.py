@@ -1,0 +1,111 @@
+"""`GET /metrics`: this process, its requests, and the models that run, for Prometheus."""
+
+import grpc
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+from gateway.services import SERVICES
+from protos.paddock.v1 import inference_pb2
+
+# A scrape must not wait longer than Prometheus does.
+LIST_TIMEOUT_SECONDS = 5.0
+_CLIENT_GONE = 499
+_CONTENT_TYPE = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+
+
+class Metrics:
+    """What this process counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.requests = Counter(
+            "paddock_http_requests",
+            "HTTP requests answered, by route and status (499: the client went away)",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "paddock_http_requests_in_flight",
+            "HTTP requests being answered",
+            registry=self.registry,
+        )
+
+
+METRICS = web.AppKey("metrics", Metrics)
+
+
+@web.middleware
+async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count each request by how it ended."""
+    metrics = request.app[METRICS]
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource else "unknown"
+    status = _CLIENT_GONE
+    with metrics.in_flight.track_inprogress():
+        try:
+            response = await handler(request)
+            status = response.status
+            return response
+        finally:
+            metrics.requests.labels(_method(request), route, status).inc()
+
+
+def _method(request: web.Request) -> str:
+    """Keep clients from inventing label values."""
+    known = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+    return request.method if request.method in known else "other"
+
+
+async def show_metrics(request: web.Request) -> web.Response:
+    """Give everything in Prometheus's text format; the cluster's gauges are read now."""
+    cluster = CollectorRegistry()
+    reachable = Gauge(
+        "paddock_inference_reachable",
+        "Whether the inference service answered this scrape",
+        registry=cluster,
+    )
+    try:
+        running = await request.app[SERVICES].inference.ListRunning(
+            inference_pb2.ListRunningRequest(), timeout=LIST_TIMEOUT_SECONDS
+        )
+    except grpc.aio.AioRpcError:
+        reachable.set(0)
+    else:
+        reachable.set(1)
+        _describe_models(cluster, running)
+    own = generate_latest(request.app[METRICS].registry)
+    return web.Response(body=own + generate_latest(cluster), headers=_CONTENT_TYPE)
+
+
+def _describe_models(
+    cluster: CollectorRegistry, running: inference_pb2.ListRunningResponse
+) -> None:
+    labels = ("model", "worker")
+    sequences = Gauge(
+        "paddock_running_sequences", "Sequences on the engine", labels, registry=cluster
+    )
+    waiting = Gauge(
+        "paddock_waiting_sequences", "Sequences in the engine's queue", labels, registry=cluster
+    )
+    memory = Gauge(
+        "paddock_model_memory_bytes", "Memory that a model takes", labels, registry=cluster
+    )
+    loaded = Gauge("paddock_loaded_models", "Models ready on a worker", registry=cluster)
+    for model in running.models:
+        sequences.labels(model.name, model.worker).set(model.running)
+        waiting.labels(model.name, model.worker).set(model.waiting)
+        memory.labels(model.name, model.worker).set(model.memory)
+    loaded.set(sum(not model.loading for model in running.models))
+
+
+ROUTES = [web.get("/metrics", show_metrics)]

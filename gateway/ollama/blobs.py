@@ -1,0 +1,110 @@
+"""`HEAD|POST /api/blobs/:digest`: upload files for `/api/create`.
+
+The bytes go to the blob service as they come; nothing is kept here.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import grpc
+from aiohttp import StreamReader, web
+
+from common.digests import parse_digest
+from common.errors import BlobNotFound
+from common.rpc import rpc_errors
+from gateway.services import SERVICES
+from gateway.settings import SETTINGS, seconds
+from protos.paddock.v1 import blob_pb2
+
+PART_BYTES = 1024 * 1024
+
+_WriteCall = grpc.aio.StreamUnaryCall[blob_pb2.WriteRequest, blob_pb2.WriteResponse]
+
+
+async def head_blob(request: web.Request) -> web.Response:
+    """Tell whether a blob is stored."""
+    digest = parse_digest(request.match_info["digest"])
+    if not await _is_stored(request, digest):
+        raise BlobNotFound(f'blob "{digest}" not found')
+    return web.Response()
+
+
+async def post_blob(request: web.Request) -> web.Response:
+    """Store a blob: 201 when it is new, 200 without looking at the body when it is not."""
+    digest = parse_digest(request.match_info["digest"])
+    if await _is_stored(request, digest):
+        return _stored_already(request)
+    await _send_continue(request)
+    call: Any = request.app[SERVICES].blob.Write()
+    try:
+        with rpc_errors():
+            response = await _write(call, digest, request)
+    finally:
+        # Without effect on a call that is over; else the service forgets the bytes so far.
+        call.cancel()
+    return _stored_already(request) if response.existed else web.Response(status=201)
+
+
+async def _is_stored(request: web.Request, digest: str) -> bool:
+    try:
+        with rpc_errors():
+            await request.app[SERVICES].blob.Stat(
+                blob_pb2.StatRequest(digest=digest),
+                timeout=seconds(request.app[SETTINGS].call_timeout),
+            )
+    except BlobNotFound:
+        return False
+    return True
+
+
+def _stored_already(request: web.Request) -> web.Response:
+    response = web.Response()
+    if not request.content.at_eof():
+        # The rest of the body is on its way: the connection cannot carry another request.
+        response.force_close()
+    return response
+
+
+async def _write(call: _WriteCall, digest: str, request: web.Request) -> blob_pb2.WriteResponse:
+    header = blob_pb2.WriteHeader(digest=digest, size=request.content_length)
+    # The service may answer before the last part, with an error or because somebody
+    # else stored the blob meanwhile: its answer then says so.
+    with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
+        await call.write(blob_pb2.WriteRequest(header=header))
+        async for part in _parts(request.content):
+            await call.write(blob_pb2.WriteRequest(data=part))
+        await call.done_writing()
+    return await call
+
+
+async def _parts(content: StreamReader) -> AsyncIterator[bytes]:
+    """Join what arrives into parts of about `PART_BYTES`."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if size >= PART_BYTES:
+            yield b"".join(pieces)
+            pieces.clear()
+            size = 0
+    if pieces:
+        yield b"".join(pieces)
+
+
+async def _leave_expectation(request: web.Request) -> None:
+    """Answer `Expect: 100-continue` only once the body is really wanted."""
+
+
+async def _send_continue(request: web.Request) -> None:
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+
+
+ROUTES = [
+    web.head("/api/blobs/{digest}", head_blob),
+    web.post("/api/blobs/{digest}", post_blob, expect_handler=_leave_expectation),
+]

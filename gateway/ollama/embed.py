@@ -1,0 +1,114 @@
+"""`POST /api/embed`, and `POST /api/embeddings`, its older form: vectors for texts."""
+
+from typing import Any
+
+from aiohttp import web
+from pydantic import Field
+
+from common.durations import parse_keep_alive
+from common.errors import InvalidRequest, ModelNotFound
+from common.options import parse_options
+from common.rpc import rpc_errors
+from gateway.body import Body, read_body
+from gateway.ollama.encoding import metrics
+from gateway.ollama.names import clean_name, not_found_as
+from gateway.replies import json_reply
+from gateway.services import SERVICES
+from protos.paddock.v1 import inference_pb2
+
+_MOST_DIMENSIONS = 2**32 - 1
+
+
+class _EmbeddingBody(Body):
+    model: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
+    keep_alive: Any = None
+
+    def keep_alive_nanoseconds(self) -> int | None:
+        return parse_keep_alive(self.keep_alive)
+
+
+class EmbedBody(_EmbeddingBody):
+    """The body of `/api/embed`."""
+
+    input: Any = None
+    truncate: bool = True
+    dimensions: int = 0
+
+    def inputs(self) -> list[str]:
+        """Give the texts; none where the request only loads the model.
+
+        Raises:
+            InvalidRequest: the input is neither a string nor a list of strings.
+        """
+        if self.input is None or self.input == "":
+            return []
+        texts = [self.input] if isinstance(self.input, str) else self.input
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise InvalidRequest("invalid input type")
+        return texts
+
+    def to_proto(self, name: str) -> inference_pb2.EmbedRequest:
+        """Convert for the wire. Dimensions that are no positive number have no effect."""
+        wanted = 0 < self.dimensions <= _MOST_DIMENSIONS
+        return inference_pb2.EmbedRequest(
+            model=name,
+            inputs=self.inputs(),
+            truncate=self.truncate,
+            dimensions=self.dimensions if wanted else None,
+            normalize=True,
+            options=parse_options(self.options),
+            keep_alive=self.keep_alive_nanoseconds(),
+        )
+
+
+class EmbeddingsBody(_EmbeddingBody):
+    """The body of `/api/embeddings`."""
+
+    prompt: str = ""
+
+    def to_proto(self, name: str) -> inference_pb2.EmbedRequest:
+        """Convert for the wire: the vector as the model gives it, a text too long is refused."""
+        return inference_pb2.EmbedRequest(
+            model=name,
+            inputs=[self.prompt] if self.prompt else [],
+            options=parse_options(self.options),
+            keep_alive=self.keep_alive_nanoseconds(),
+        )
+
+
+async def embed(request: web.Request) -> web.Response:
+    """Give a vector of length 1 for each text."""
+    body = await read_body(request, EmbedBody)
+    if not body.model.strip():
+        raise ModelNotFound(f"model '{body.model}' not found")
+    response = await _embed(request, body.model, body.to_proto(clean_name(body.model)))
+    vectors = [list(embedding.values) for embedding in response.embeddings]
+    usage = metrics(response.usage)
+    return json_reply({"model": body.model, "embeddings": vectors, **usage})
+
+
+async def embeddings(request: web.Request) -> web.Response:
+    """Give the vector of one text, not normalised."""
+    body = await read_body(request, EmbeddingsBody)
+    if not body.model.strip():
+        raise InvalidRequest("model is required")
+    response = await _embed(request, body.model, body.to_proto(clean_name(body.model)))
+    vectors = [list(embedding.values) for embedding in response.embeddings]
+    return json_reply({"embedding": vectors[0] if vectors else []})
+
+
+async def _embed(
+    request: web.Request, model: str, wanted: inference_pb2.EmbedRequest
+) -> inference_pb2.EmbedResponse:
+    """Ask for the vectors; without texts, only load the model."""
+    inference = request.app[SERVICES].inference
+    keep_alive = wanted.keep_alive if wanted.HasField("keep_alive") else None
+    with not_found_as(f'model "{model}" not found, try pulling it first'), rpc_errors():
+        if wanted.inputs:
+            return await inference.Embed(wanted)
+        await inference.Load(inference_pb2.LoadRequest(model=wanted.model, keep_alive=keep_alive))
+    return inference_pb2.EmbedResponse()
+
+
+ROUTES = [web.post("/api/embed", embed), web.post("/api/embeddings", embeddings)]

@@ -1,0 +1,80 @@
+"""Settings of the gateway process."""
+
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import AfterValidator, Field
+
+from common.durations import SECOND, parse_duration
+from common.errors import InvalidRequest
+from common.hosts import HostAddress
+from common.settings import Settings
+
+MIB = 1024 * 1024
+
+
+def seconds(duration: str) -> float:
+    """Give a setting's duration in seconds."""
+    return parse_duration(duration) / SECOND
+
+
+def _check_duration(text: str) -> str:
+    try:
+        nanoseconds = parse_duration(text)
+    except InvalidRequest as error:
+        raise ValueError(error.message) from None
+    if nanoseconds < 0:
+        raise ValueError("a negative duration")
+    return text
+
+
+def _check_host(text: str) -> str:
+    try:
+        HostAddress.parse(text)
+    except InvalidRequest as error:
+        raise ValueError(error.message) from None
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_check_duration)]
+Host = Annotated[str, AfterValidator(_check_host)]
+
+
+class GatewaySettings(Settings):
+    """Flags and variables of `python -m gateway`."""
+
+    host: Host = "127.0.0.1:11434"
+    """Address to listen on, as in OLLAMA_HOST: host, host:port, :port or http://host:port."""
+
+    blob: str = "127.0.0.1:50051"
+    """Address of the Blob service: host:port or unix:/path."""
+
+    registry: str = "127.0.0.1:50052"
+    """Address of the Registry service."""
+
+    inference: str = "127.0.0.1:50053"
+    """Address of the Inference service."""
+
+    origins: str = ""
+    """Comma-separated origins, * as wildcard, that browsers may call from besides local ones."""
+
+    max_body: int = Field(default=64 * MIB, gt=0)
+    """Largest JSON body of a request, in bytes. Blobs have no limit."""
+
+    stream_buffer: int = Field(default=256 * 1024, gt=0)
+    """Bytes of a streamed reply that may wait for a slow client; then its stream is paused."""
+
+    call_timeout: Duration = "30s"
+    """How long a short call to a service may take (list, show, copy, delete and the like)."""
+
+    drain_delay: Duration = "0s"
+    """How long to go on accepting after SIGTERM, while /readyz already answers 503."""
+
+    drain_timeout: Duration = "30s"
+    """How long running requests may take to finish after SIGTERM."""
+
+    access_log: bool = False
+    """Log each request."""
+
+
+SETTINGS = web.AppKey("settings", GatewaySettings)

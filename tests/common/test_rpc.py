@@ -1,0 +1,169 @@
+"""Errors, health and draining over a real gRPC connection."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from common.errors import (
+    BY_REASON,
+    Internal,
+    PaddockError,
+    Unavailable,
+    Unsupported,
+)
+from common.rpc import Server, is_serving, open_channel, rpc_errors
+from protos.paddock.v1 import (
+    inference_pb2,
+    inference_pb2_grpc,
+    registry_pb2,
+    registry_pb2_grpc,
+)
+
+SERVICE = "paddock.v1.InferenceService"
+
+
+class Failing(inference_pb2_grpc.InferenceServiceServicer):
+    """Fails as told, at once or in mid-stream."""
+
+    def __init__(self) -> None:
+        self.failure: Exception = PaddockError("unset")
+        self.release = asyncio.Event()
+        self.started = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    async def Load(
+        self, request: inference_pb2.LoadRequest, context: Any
+    ) -> inference_pb2.LoadResponse:
+        raise self.failure
+
+    async def Generate(
+        self, request: inference_pb2.GenerateRequest, context: Any
+    ) -> AsyncIterator[inference_pb2.GenerateResponse]:
+        yield inference_pb2.GenerateResponse()
+        raise self.failure
+
+    async def ListRunning(
+        self, request: inference_pb2.ListRunningRequest, context: Any
+    ) -> inference_pb2.ListRunningResponse:
+        self.started.set()
+        try:
+            await self.release.wait()
+        finally:
+            self.ended.set()
+        return inference_pb2.ListRunningResponse()
+
+
+class Peer:
+    """A server, its servicer, and a stub for it."""
+
+    def __init__(self) -> None:
+        self.servicer = Failing()  # type: ignore[abstract]
+        self.server = Server()
+        inference_pb2_grpc.add_InferenceServiceServicer_to_server(self.servicer, self.server.grpc)
+        self.address = ""
+
+    async def start(self, address: str) -> None:
+        self.address = await self.server.start(address, SERVICE)
+        self.channel = open_channel(self.address)
+        self.stub = inference_pb2_grpc.InferenceServiceStub(self.channel)
+
+
+@pytest.fixture(params=["tcp", "unix"])
+async def peer(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Peer]:
+    peer = Peer()
+    await peer.start("127.0.0.1:0" if request.param == "tcp" else f"unix:{tmp_path}/peer")
+    yield peer
+    await peer.channel.close()
+    await peer.server.stop(0)
+
+
+@pytest.mark.parametrize("reason", sorted(BY_REASON))
+async def test_every_error_crosses_a_call_and_a_stream(peer: Peer, reason: str) -> None:
+    kind = BY_REASON[reason]
+    peer.servicer.failure = kind("Grüße, 'x' not found")
+    with pytest.raises(PaddockError) as unary, rpc_errors():
+        await peer.stub.Load(inference_pb2.LoadRequest())
+    stream = peer.stub.Generate(inference_pb2.GenerateRequest())
+    assert await stream.read() == inference_pb2.GenerateResponse()
+    with pytest.raises(PaddockError) as streaming, rpc_errors():
+        await stream.read()
+    for caught in (unary, streaming):
+        assert type(caught.value) is kind
+        assert caught.value.message == "Grüße, 'x' not found"
+
+
+async def test_an_error_is_passed_on_by_a_servicer_that_calls_another(peer: Peer) -> None:
+    call_error = grpc.aio.AioRpcError(
+        grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "gone"
+    )
+    peer.servicer.failure = call_error
+    with pytest.raises(Unavailable, match="gone"), rpc_errors():
+        await peer.stub.Load(inference_pb2.LoadRequest())
+
+
+async def test_a_defect_is_internal(peer: Peer) -> None:
+    peer.servicer.failure = ZeroDivisionError("division by zero")
+    with pytest.raises(Internal), rpc_errors():
+        await peer.stub.Load(inference_pb2.LoadRequest())
+
+
+async def test_a_peer_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    async with open_channel(f"unix:{tmp_path}/nobody") as channel:
+        stub: Any = inference_pb2_grpc.InferenceServiceStub(channel)
+        with pytest.raises(Unavailable), rpc_errors():
+            await stub.Load(inference_pb2.LoadRequest())
+    assert not await is_serving(f"unix:{tmp_path}/nobody")
+
+
+async def test_a_service_that_is_not_there_is_unsupported(peer: Peer) -> None:
+    stub: Any = registry_pb2_grpc.RegistryServiceStub(peer.channel)
+    with pytest.raises(Unsupported), rpc_errors():
+        await stub.List(registry_pb2.ListRequest())
+
+
+async def test_health_follows_the_server(peer: Peer) -> None:
+    assert not await is_serving(peer.address)
+    stop = asyncio.Event()
+    serving = asyncio.create_task(peer.server.serve_until(stop, 1))
+    async with asyncio.timeout(5):
+        while not await is_serving(peer.address):
+            await asyncio.sleep(0.01)
+    stop.set()
+    await serving
+    assert not await is_serving(peer.address)
+
+
+async def test_a_running_call_finishes_while_the_server_drains(peer: Peer) -> None:
+    call = asyncio.ensure_future(peer.stub.ListRunning(inference_pb2.ListRunningRequest()))
+    await peer.servicer.started.wait()
+    stopping = asyncio.create_task(peer.server.stop(5))
+    await asyncio.sleep(0.1)
+    assert not stopping.done()
+    peer.servicer.release.set()
+    await call
+    await asyncio.wait_for(stopping, 2)
+
+
+async def test_canceling_a_call_ends_it_on_the_other_side(peer: Peer) -> None:
+    call = asyncio.ensure_future(peer.stub.ListRunning(inference_pb2.ListRunningRequest()))
+    await peer.servicer.started.wait()
+    call.cancel()
+    await asyncio.wait_for(peer.servicer.ended.wait(), 2)
+
+
+async def test_reflection_lists_the_services(peer: Peer) -> None:
+    make_stub: Any = reflection_pb2_grpc.ServerReflectionStub
+    stub = make_stub(peer.channel)
+    wanted = reflection_pb2.ServerReflectionRequest(list_services="")
+    async for answer in stub.ServerReflectionInfo(iter([wanted])):
+        names = {service.name for service in answer.list_services_response.service}
+    assert names == {
+        SERVICE,
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }

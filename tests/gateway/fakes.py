@@ -1,0 +1,265 @@
+"""Deterministic services for the gateway's tests: real gRPC servers, no engine behind them."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from common.errors import (
+    BlobNotFound,
+    DigestMismatch,
+    InvalidRequest,
+    ModelNotFound,
+    PaddockError,
+)
+from common.names import ModelName
+from protos.paddock.v1 import (
+    blob_pb2,
+    blob_pb2_grpc,
+    generation_pb2,
+    inference_pb2,
+    inference_pb2_grpc,
+    model_pb2,
+    registry_pb2,
+    registry_pb2_grpc,
+)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+DETAILS = model_pb2.ModelDetails(
+    format="safetensors",
+    family="llama",
+    families=["llama"],
+    parameter_size="4.1M",
+    quantization_level="BF16",
+    context_length=2048,
+)
+MODIFIED = Timestamp(seconds=1_700_000_000, nanos=5)
+
+
+class FakeBlobs(blob_pb2_grpc.BlobServiceServicer):
+    """Blobs in memory."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, bytes] = {}
+        self.parts: list[int] = []
+        self.received = 0
+        self.somebody_else_was_faster = False
+        self.ended = asyncio.Event()
+        self.reading = asyncio.Event()
+        self.reading.set()
+
+    async def Stat(self, request: blob_pb2.StatRequest, context: Context) -> blob_pb2.StatResponse:
+        if request.digest not in self.stored:
+            raise BlobNotFound("no such blob")
+        return blob_pb2.StatResponse(size=len(self.stored[request.digest]))
+
+    async def Write(
+        self, request_iterator: AsyncIterator[blob_pb2.WriteRequest], context: Context
+    ) -> blob_pb2.WriteResponse:
+        # A canceled call shows as a stream that just ends, or as a cancellation.
+        try:
+            return await self._write(request_iterator)
+        finally:
+            self.ended.set()
+
+    async def _write(self, parts: AsyncIterator[blob_pb2.WriteRequest]) -> blob_pb2.WriteResponse:
+        header = (await anext(parts)).header
+        if self.somebody_else_was_faster:
+            return blob_pb2.WriteResponse(digest=header.digest, existed=True)
+        content = bytearray()
+        async for part in parts:
+            await self.reading.wait()
+            self.parts.append(len(part.data))
+            self.received += len(part.data)
+            content += part.data
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        if digest != header.digest:
+            raise DigestMismatch(f'digest mismatch, expected "{header.digest}", got "{digest}"')
+        if header.HasField("size"):
+            assert header.size == len(content)
+        self.stored[digest] = bytes(content)
+        return blob_pb2.WriteResponse(digest=digest, size=len(content))
+
+
+class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
+    """Models in memory."""
+
+    def __init__(self) -> None:
+        self.models = {"tiny:latest"}
+        self.created: list[registry_pb2.CreateRequest] = []
+        self.shown: list[registry_pb2.ShowRequest] = []
+        self.fail_create: PaddockError | None = None
+
+    async def List(
+        self, request: registry_pb2.ListRequest, context: Context
+    ) -> registry_pb2.ListResponse:
+        return registry_pb2.ListResponse(models=[self._summary(n) for n in sorted(self.models)])
+
+    async def Show(
+        self, request: registry_pb2.ShowRequest, context: Context
+    ) -> registry_pb2.ShowResponse:
+        self.shown.append(request)
+        return registry_pb2.ShowResponse(
+            summary=self._summary(self._find(request.model)),
+            modelfile="FROM tiny",
+            parameters='stop                           "x"',
+            system="You are tiny.",
+            licenses=["MIT", "BSD"],
+            messages=[generation_pb2.Message(role="user", content="hi")],
+            model_info_json=json.dumps({"general.architecture": "llama"}),
+            tensors=[registry_pb2.Tensor(name="a", type="BF16", shape=[2, 3])],
+        )
+
+    async def Create(
+        self, request: registry_pb2.CreateRequest, context: Context
+    ) -> AsyncIterator[registry_pb2.Progress]:
+        self.created.append(request)
+        if not getattr(request, "from") and not request.files:
+            raise InvalidRequest("neither 'from' or 'files' was specified")
+        yield registry_pb2.Progress(status="parsing", digest="sha256:0", total=10, completed=5)
+        if self.fail_create:
+            raise self.fail_create
+        self.models.add(str(ModelName.parse(request.model)))
+        yield registry_pb2.Progress(status="writing manifest")
+        yield registry_pb2.Progress(status="success")
+
+    async def Copy(
+        self, request: registry_pb2.CopyRequest, context: Context
+    ) -> registry_pb2.CopyResponse:
+        self._find(request.source)
+        self.models.add(str(ModelName.parse(request.destination)))
+        return registry_pb2.CopyResponse()
+
+    async def Delete(
+        self, request: registry_pb2.DeleteRequest, context: Context
+    ) -> registry_pb2.DeleteResponse:
+        self.models.remove(self._find(request.model))
+        return registry_pb2.DeleteResponse()
+
+    def _find(self, text: str) -> str:
+        name = str(ModelName.parse(text))
+        if name not in self.models:
+            raise ModelNotFound(f"no model {name}")
+        return name
+
+    def _summary(self, name: str) -> registry_pb2.ModelSummary:
+        return registry_pb2.ModelSummary(
+            name=name,
+            digest="a" * 64,
+            size=42,
+            modified_at=MODIFIED,
+            details=DETAILS,
+            capabilities=["completion"],
+        )
+
+
+class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
+    """Answers every prompt with its own words, one a step."""
+
+    def __init__(self) -> None:
+        self.generated: list[inference_pb2.GenerateRequest] = []
+        self.embedded: list[inference_pb2.EmbedRequest] = []
+        self.loaded: list[inference_pb2.LoadRequest] = []
+        self.unloaded: list[str] = []
+        self.running: list[inference_pb2.RunningModel] = []
+        self.fail_at: int | None = None
+        self.failure: PaddockError = InvalidRequest("no")
+        self.endless = False
+        self.step = "word"
+        self.yielded = 0
+        self.silent = False
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.active = 0
+        self.canceled = asyncio.Event()
+
+    async def Generate(
+        self, request: inference_pb2.GenerateRequest, context: Context
+    ) -> AsyncIterator[inference_pb2.GenerateResponse]:
+        self.generated.append(request)
+        _require_known(request.model)
+        self.active += 1
+        try:
+            async for response in self._answer(request):
+                yield response
+        except (asyncio.CancelledError, GeneratorExit):
+            self.canceled.set()
+            raise
+        finally:
+            self.active -= 1
+
+    async def _answer(
+        self, request: inference_pb2.GenerateRequest
+    ) -> AsyncIterator[inference_pb2.GenerateResponse]:
+        words = self._words(request.generation)
+        for position, word in enumerate(words):
+            if self.fail_at == position:
+                raise self.failure
+            await self.hold.wait()
+            self.yielded += 1
+            yield inference_pb2.GenerateResponse(delta=generation_pb2.Delta(content=word))
+        while self.endless:
+            self.yielded += 1
+            yield inference_pb2.GenerateResponse(delta=generation_pb2.Delta(content=self.step))
+        if self.silent:
+            return
+        yield inference_pb2.GenerateResponse(completed=_completed(len(words)))
+
+    def _words(self, generation: generation_pb2.Generation) -> list[str]:
+        if generation.HasField("chat"):
+            text = generation.chat.messages[-1].content
+        else:
+            text = generation.completion.prompt
+        return [f"{word} " for word in text.split()]
+
+    async def Embed(
+        self, request: inference_pb2.EmbedRequest, context: Context
+    ) -> inference_pb2.EmbedResponse:
+        self.embedded.append(request)
+        _require_known(request.model)
+        vectors = [inference_pb2.Embedding(values=[len(text), 0.5]) for text in request.inputs]
+        usage = generation_pb2.Usage(prompt_tokens=3, total_duration=9)
+        return inference_pb2.EmbedResponse(embeddings=vectors, usage=usage)
+
+    async def Load(
+        self, request: inference_pb2.LoadRequest, context: Context
+    ) -> inference_pb2.LoadResponse:
+        _require_known(request.model)
+        self.loaded.append(request)
+        return inference_pb2.LoadResponse(load_duration=1)
+
+    async def Unload(
+        self, request: inference_pb2.UnloadRequest, context: Context
+    ) -> inference_pb2.UnloadResponse:
+        _require_known(request.model)
+        self.unloaded.append(request.model)
+        return inference_pb2.UnloadResponse()
+
+    async def ListRunning(
+        self, request: inference_pb2.ListRunningRequest, context: Context
+    ) -> inference_pb2.ListRunningResponse:
+        return inference_pb2.ListRunningResponse(models=self.running)
+
+
+def _require_known(model: str) -> None:
+    if ModelName.parse(model).model != "tiny":
+        raise ModelNotFound(f"model {model} does not exist")
+
+
+def _completed(count: int) -> generation_pb2.Completed:
+    return generation_pb2.Completed(
+        reason=generation_pb2.FINISH_REASON_STOP,
+        usage=generation_pb2.Usage(
+            prompt_tokens=4,
+            completion_tokens=count,
+            total_duration=1000,
+            prompt_duration=10,
+            completion_duration=20,
+        ),
+        context=[1, 2, 3],
+    )

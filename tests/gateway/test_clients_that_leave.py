@@ -1,0 +1,80 @@
+"""Clients that go away, read slowly, or stop reading."""
+
+import asyncio
+import json
+import socket
+
+from tests.gateway.conftest import World
+
+REQUEST = json.dumps({"model": "tiny", "prompt": "one two"})
+
+
+async def open_stream(world: World, *, receive_buffer: int | None = None) -> socket.socket:
+    client = socket.socket()
+    if receive_buffer:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(client, ("127.0.0.1", world.port))
+    head = f"POST /api/generate HTTP/1.1\r\nHost: x.local\r\nContent-Length: {len(REQUEST)}\r\n\r\n"
+    await loop.sock_sendall(client, (head + REQUEST).encode())
+    return client
+
+
+async def until_active(world: World, count: int) -> None:
+    async with asyncio.timeout(5):
+        while world.backend.inference.active != count:
+            await asyncio.sleep(0.005)
+
+
+async def test_leaving_in_mid_stream_cancels_the_generation(world: World) -> None:
+    world.backend.inference.endless = True
+    client = await open_stream(world)
+    assert b" 200 OK" in await asyncio.get_running_loop().sock_recv(client, 100)
+    client.close()
+    await asyncio.wait_for(world.backend.inference.canceled.wait(), 2)
+    await until_active(world, 0)
+
+
+async def test_leaving_before_the_first_word_cancels_the_generation(world: World) -> None:
+    world.backend.inference.hold.clear()
+    client = await open_stream(world)
+    await until_active(world, 1)
+    client.close()
+    await asyncio.wait_for(world.backend.inference.canceled.wait(), 2)
+
+
+async def test_leaving_without_streaming_cancels_the_generation(world: World) -> None:
+    world.backend.inference.hold.clear()
+    body = {"model": "tiny", "prompt": "x", "stream": False}
+    request = asyncio.create_task(world.post("/api/generate", body))
+    await until_active(world, 1)
+    request.cancel()
+    await asyncio.wait_for(world.backend.inference.canceled.wait(), 2)
+
+
+async def test_a_client_that_stops_reading_holds_up_its_own_stream_only(world: World) -> None:
+    inference = world.backend.inference
+    inference.endless = True
+    inference.step = "x" * 10_000
+    client = await open_stream(world, receive_buffer=4096)
+    seen = -1
+    async with asyncio.timeout(20):
+        while seen != inference.yielded or not seen:
+            seen = inference.yielded
+            await asyncio.sleep(0.3)
+    # What is under way fills the sockets' buffers, the stream's and gRPC's window.
+    assert seen * len(inference.step) < 30_000_000
+    async with world.http.get("/api/tags") as response:
+        assert response.status == 200
+    client.close()
+    await asyncio.wait_for(inference.canceled.wait(), 2)
+
+
+async def test_a_slow_reader_gets_every_line_in_order(world: World) -> None:
+    words = [f"word{number}" for number in range(3000)]
+    body = {"model": "tiny", "prompt": " ".join(words)}
+    async with world.http.post("/api/generate", json=body) as response:
+        await asyncio.sleep(0.5)
+        received = [json.loads(line)["response"].strip() async for line in response.content]
+    assert received == [*words, ""]
