@@ -1,0 +1,73 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+# cpu or gpu: what was asked for, else what is installed, else what the machine has.
+ENGINE ?= $(patsubst .venv/.installed-%,%,$(wildcard .venv/.installed-*))
+ifeq ($(ENGINE),)
+ENGINE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+endif
+
+INSTALLED := .venv/.installed-$(ENGINE)
+PROTOS := $(wildcard protos/paddock/v1/*.proto)
+PROTO_MODULES := $(PROTOS:.proto=_pb2.py) $(PROTOS:.proto=_pb2_grpc.py)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run test test-unit test-integration protos lint types format lock clean distclean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) protos ## Install what is missing (ENGINE=cpu or gpu; found out by default)
+
+run: setup ## Install what is missing and start everything on this machine
+	@$(BIN)/paddock serve $(ARGS)
+
+test: lint types ## Install what is missing and run every check and test
+	$(BIN)/pytest $(sort $(filter-out tests/integration/ tests/__pycache__/,$(wildcard tests/*/ tests/test_*.py))) tests/integration $(ARGS)
+
+test-unit: setup ## The tests that start no processes
+	$(BIN)/pytest --ignore=tests/integration $(ARGS)
+
+test-integration: setup ## The tests that start real processes
+	$(BIN)/pytest tests/integration $(ARGS)
+
+protos: $(PROTO_MODULES) ## Generate the Python code of the protos
+
+lint: setup ## Check style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: setup ## Check types
+	$(BIN)/mypy .
+
+format: setup ## Rewrite the code in the project's style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# uv does not read pip's configuration, so it is told where torch's CPU build is.
+TORCH_WHEELS ?= $(or $(PIP_FIND_LINKS),https://download.pytorch.org/whl/cpu/torch/)
+RESOLVE = UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile -q --universal --python-version 3.11 $(ARGS) pyproject.toml
+
+lock: setup ## Pin the requirements anew (ARGS=--upgrade takes newer versions)
+	$(RESOLVE) --extra cpu --find-links $(TORCH_WHEELS) -o requirements/cpu.txt
+	$(RESOLVE) -c requirements/cpu.txt -o requirements/core.txt
+	$(RESOLVE) -c requirements/cpu.txt --extra dev -o requirements/dev.txt
+	$(RESOLVE) -c requirements/dev.txt --extra gpu -o requirements/gpu.txt
+
+clean: ## Remove what was generated
+	rm -rf build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find protos -name '*_pb2*.py*' -delete
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## Remove what was installed, too
+	rm -rf .venv
+
+$(INSTALLED): pyproject.toml requirements/$(ENGINE).txt requirements/dev.txt scripts/install.py scripts/mend_torch.py
+	@$(PYTHON) scripts/install.py $(ENGINE)
+	@touch $@
+
+$(PROTO_MODULES) &: $(PROTOS) $(INSTALLED)
+	@find protos -name '*_pb2*.py*' -delete
+	@PATH=$(CURDIR)/$(BIN):$$PATH python -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. \
+		--mypy_out=quiet:. --mypy_grpc_out=quiet,only_async:. $(PROTOS)
