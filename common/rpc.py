@@ -19,7 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from common.errors import BY_STATUS, Internal, PaddockError, error_for
+from common.errors import BY_STATUS, Internal, PaddockError, Unavailable, error_for
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -126,6 +126,10 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> PaddockError:
                 if detail.Unpack(info) and info.domain == ERROR_DOMAIN:
                     return error_for(info.reason, error.details() or "")
     kind = BY_STATUS.get(error.code(), Internal)
+    if kind is Unavailable:
+        # gRPC's own text names our addresses, which are nobody's business.
+        logger.warning("a service cannot be reached: %s", error.details())
+        return Unavailable("a service is not available; try again in a moment")
     return kind(error.details() or error.code().name)
 
 

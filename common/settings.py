@@ -5,9 +5,9 @@ that over the default.
 """
 
 import sys
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -16,6 +16,28 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+from common.durations import SECOND, parse_duration
+from common.errors import InvalidRequest
+
+
+def seconds(duration: str) -> float:
+    """Give a `Duration` setting in seconds."""
+    return parse_duration(duration) / SECOND
+
+
+def _check_duration(text: str) -> str:
+    try:
+        nanoseconds = parse_duration(text)
+    except InvalidRequest as error:
+        raise ValueError(error.message) from None
+    if nanoseconds < 0:
+        raise ValueError("a negative duration")
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_check_duration)]
+"""A setting written as a Go duration: `30s`, `1h30m`; never negative."""
 
 
 class Settings(BaseSettings):

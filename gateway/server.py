@@ -6,10 +6,11 @@ import logging
 from aiohttp import web
 
 from common.hosts import HostAddress
+from common.settings import seconds
 from gateway.app import make_app
 from gateway.health import READINESS
 from gateway.services import Services
-from gateway.settings import GatewaySettings, seconds
+from gateway.settings import GatewaySettings
 
 logger = logging.getLogger(__name__)
 

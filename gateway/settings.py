@@ -5,27 +5,11 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import AfterValidator, Field
 
-from common.durations import SECOND, parse_duration
 from common.errors import InvalidRequest
 from common.hosts import HostAddress
-from common.settings import Settings
+from common.settings import Duration, Settings
 
 MIB = 1024 * 1024
-
-
-def seconds(duration: str) -> float:
-    """Give a setting's duration in seconds."""
-    return parse_duration(duration) / SECOND
-
-
-def _check_duration(text: str) -> str:
-    try:
-        nanoseconds = parse_duration(text)
-    except InvalidRequest as error:
-        raise ValueError(error.message) from None
-    if nanoseconds < 0:
-        raise ValueError("a negative duration")
-    return text
 
 
 def _check_host(text: str) -> str:
@@ -36,7 +20,6 @@ def _check_host(text: str) -> str:
     return text
 
 
-Duration = Annotated[str, AfterValidator(_check_duration)]
 Host = Annotated[str, AfterValidator(_check_host)]
 
 

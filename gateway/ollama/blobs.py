@@ -14,8 +14,9 @@ from aiohttp import StreamReader, web
 from common.digests import parse_digest
 from common.errors import BlobNotFound
 from common.rpc import rpc_errors
+from common.settings import seconds
 from gateway.services import SERVICES
-from gateway.settings import SETTINGS, seconds
+from gateway.settings import SETTINGS
 from protos.paddock.v1 import blob_pb2
 
 PART_BYTES = 1024 * 1024
@@ -34,7 +35,7 @@ async def head_blob(request: web.Request) -> web.Response:
 async def post_blob(request: web.Request) -> web.Response:
     """Store a blob: 201 when it is new, 200 without looking at the body when it is not."""
     digest = parse_digest(request.match_info["digest"])
-    if await _is_stored(request, digest):
+    if await _is_retained(request, digest):
         return _stored_already(request)
     await _send_continue(request)
     call: Any = request.app[SERVICES].blob.Write()
@@ -57,6 +58,16 @@ async def _is_stored(request: web.Request, digest: str) -> bool:
     except BlobNotFound:
         return False
     return True
+
+
+async def _is_retained(request: web.Request, digest: str) -> bool:
+    """Tell whether a blob is stored, and keep it so for the create that will name it."""
+    with rpc_errors():
+        retained = await request.app[SERVICES].blob.Retain(
+            blob_pb2.RetainRequest(digests=[digest]),
+            timeout=seconds(request.app[SETTINGS].call_timeout),
+        )
+    return not retained.missing
 
 
 def _stored_already(request: web.Request) -> web.Response:

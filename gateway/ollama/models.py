@@ -8,13 +8,14 @@ from aiohttp import web
 from common.errors import InvalidName, InvalidRequest
 from common.names import ModelName
 from common.rpc import rpc_errors
+from common.settings import seconds
 from gateway.body import Body, read_body
 from gateway.ollama.encoding import details, timestamp, without_empty
 from gateway.ollama.messages import message_object
 from gateway.ollama.names import clean_name, not_found_as
 from gateway.replies import json_reply
 from gateway.services import SERVICES
-from gateway.settings import SETTINGS, seconds
+from gateway.settings import SETTINGS
 from protos.paddock.v1 import registry_pb2
 
 _COPILOT = "GitHubCopilotChat/"

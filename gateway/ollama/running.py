@@ -5,10 +5,11 @@ from typing import Any
 from aiohttp import web
 
 from common.rpc import rpc_errors
+from common.settings import seconds
 from gateway.ollama.encoding import details, timestamp
 from gateway.replies import json_reply
 from gateway.services import SERVICES
-from gateway.settings import SETTINGS, seconds
+from gateway.settings import SETTINGS
 from protos.paddock.v1 import inference_pb2
 
 # Go's longest duration from now on, rounded: clients take anything so far away as for ever.

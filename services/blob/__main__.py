@@ -8,11 +8,11 @@ from datetime import timedelta
 from common.errors import PaddockError
 from common.process import run_process
 from common.rpc import Server
-from common.settings import read_settings
+from common.settings import read_settings, seconds
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 from services.blob.collection import Collector
 from services.blob.servicer import BlobServicer
-from services.blob.settings import BlobSettings, seconds
+from services.blob.settings import BlobSettings
 from services.blob.upkeep import collect_regularly, watch_store
 from store.opening import open_store
 

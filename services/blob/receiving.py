@@ -22,6 +22,9 @@ async def read_header(parts: AsyncIterator[blob_pb2.WriteRequest]) -> blob_pb2.W
     first = await anext(parts, None)
     if first is None or first.WhichOneof("part") != "header":
         raise InvalidRequest("a write begins with its header")
+    if not first.header.digest and not first.header.HasField("size"):
+        # A caller that breaks off looks like one that has finished.
+        raise InvalidRequest("a write states its digest, its size or both")
     return first.header
 
 

@@ -2,10 +2,9 @@
 
 import asyncio
 
-from common.durations import SECOND, parse_duration
 from common.process import run_process
 from common.rpc import Server, open_channel
-from common.settings import read_settings
+from common.settings import read_settings, seconds
 from protos.paddock.v1 import inference_pb2, inference_pb2_grpc, registry_pb2_grpc
 from services.inference.admission import Admission
 from services.inference.fleet import Fleet
@@ -22,7 +21,7 @@ async def serve(settings: InferenceSettings, stop: asyncio.Event) -> None:
             registry_pb2_grpc.RegistryServiceStub(channel),
             fleet,
             Admission(settings.max_queue),
-            parse_duration(settings.load_timeout) / SECOND,
+            seconds(settings.load_timeout),
         )
         server = Server()
         servicer = InferenceServicer(router, fleet)
@@ -30,7 +29,7 @@ async def serve(settings: InferenceSettings, stop: asyncio.Event) -> None:
         service = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
         fleet.start()
         await server.start(settings.listen, service)
-        await server.serve_until(stop, parse_duration(settings.drain_timeout) / SECOND)
+        await server.serve_until(stop, seconds(settings.drain_timeout))
         await fleet.aclose()
 
 

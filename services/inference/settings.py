@@ -1,9 +1,8 @@
 """Settings of the Inference service."""
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from common.durations import parse_duration
-from common.settings import Settings
+from common.settings import Duration, Settings
 
 
 class InferenceSettings(Settings):
@@ -21,17 +20,11 @@ class InferenceSettings(Settings):
     max_queue: int = Field(default=512, ge=0)
     """Requests that may wait for one model beyond those its engines can run at once."""
 
-    load_timeout: str = "5m"
+    load_timeout: Duration = "5m"
     """How long a request waits for a worker to appear and load its model."""
 
-    drain_timeout: str = "30s"
+    drain_timeout: Duration = "30s"
     """How long running requests may take to finish after SIGTERM."""
-
-    @field_validator("load_timeout", "drain_timeout")
-    @classmethod
-    def _is_duration(cls, value: str) -> str:
-        parse_duration(value)
-        return value
 
     @property
     def worker_addresses(self) -> list[str]:

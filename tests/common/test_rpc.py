@@ -99,10 +99,13 @@ async def test_every_error_crosses_a_call_and_a_stream(peer: Peer, reason: str) 
 
 async def test_an_error_is_passed_on_by_a_servicer_that_calls_another(peer: Peer) -> None:
     call_error = grpc.aio.AioRpcError(
-        grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "gone"
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.aio.Metadata(),
+        grpc.aio.Metadata(),
+        details="10.0.0.1 gone",
     )
     peer.servicer.failure = call_error
-    with pytest.raises(Unavailable, match="gone"), rpc_errors():
+    with pytest.raises(Unavailable, match="a service is not available"), rpc_errors():
         await peer.stub.Load(inference_pb2.LoadRequest())
 
 

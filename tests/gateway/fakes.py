@@ -46,6 +46,7 @@ class FakeBlobs(blob_pb2_grpc.BlobServiceServicer):
 
     def __init__(self) -> None:
         self.stored: dict[str, bytes] = {}
+        self.retained: list[str] = []
         self.parts: list[int] = []
         self.received = 0
         self.somebody_else_was_faster = False
@@ -57,6 +58,13 @@ class FakeBlobs(blob_pb2_grpc.BlobServiceServicer):
         if request.digest not in self.stored:
             raise BlobNotFound("no such blob")
         return blob_pb2.StatResponse(size=len(self.stored[request.digest]))
+
+    async def Retain(
+        self, request: blob_pb2.RetainRequest, context: Context
+    ) -> blob_pb2.RetainResponse:
+        self.retained.extend(request.digests)
+        missing = [digest for digest in request.digests if digest not in self.stored]
+        return blob_pb2.RetainResponse(missing=missing)
 
     async def Write(
         self, request_iterator: AsyncIterator[blob_pb2.WriteRequest], context: Context

@@ -85,6 +85,7 @@ async def test_a_stored_blob_is_not_mistaken_for_the_next_request(world: World) 
     world.backend.blobs.stored[DIGEST] = CONTENT
     for _ in range(3):
         assert (await post(world, DIGEST, CONTENT))[0] == 200
+        assert world.backend.blobs.retained.pop() == DIGEST
         async with world.http.get("/api/version") as response:
             assert response.status == 200
     assert not world.backend.blobs.parts

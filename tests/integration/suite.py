@@ -78,7 +78,7 @@ class Suite:
     def leftovers(self) -> list[Path]:
         """Files of unfinished uploads."""
         folder = self.home / "models" / "uploads"
-        return [path for path in folder.rglob("*") if path.is_file()]
+        return [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
 
 
 def decode(content: bytes) -> Any:

@@ -26,6 +26,9 @@ def digest_of(content: bytes) -> str:
 def parts(
     *data: bytes, digest: str = "", size: int | None = None
 ) -> Iterator[blob_pb2.WriteRequest]:
+    """Make a write that states its digest, and its size where it has no digest to state."""
+    if not digest and size is None:
+        size = sum(map(len, data))
     yield blob_pb2.WriteRequest(header=blob_pb2.WriteHeader(digest=digest, size=size))
     for piece in data:
         yield blob_pb2.WriteRequest(data=piece)

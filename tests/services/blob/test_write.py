@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,13 +65,15 @@ async def test_a_wrong_size_stores_nothing(
 
 
 async def test_parts_that_break_the_protocol(blobs: Blobs, store: FolderStore) -> None:
-    header = blob_pb2.WriteRequest(header=blob_pb2.WriteHeader())
+    header = blob_pb2.WriteRequest(header=blob_pb2.WriteHeader(size=100))
+    unbounded = blob_pb2.WriteRequest(header=blob_pb2.WriteHeader())
     data = blob_pb2.WriteRequest(data=b"x")
     too_large = blob_pb2.WriteRequest(data=bytes(MAX_PART_SIZE + 1))
     neither = blob_pb2.WriteRequest()
     wrong: tuple[list[blob_pb2.WriteRequest], ...] = (
         [],
         [data],
+        [unbounded, data],
         [header, header],
         [header, data, neither],
         [header, data, too_large],
@@ -100,12 +103,14 @@ async def test_a_stored_blob_is_answered_at_once_and_made_young(
     assert store.stat(digest).modified_at > before
 
 
-@pytest.mark.parametrize("digest", ["", digest_of(b"never complete")])
+@pytest.mark.parametrize(
+    "stated", [{"digest": digest_of(b"never complete")}, {"size": len(b"never complete")}]
+)
 async def test_a_broken_stream_stores_nothing(
-    blobs: Blobs, store: FolderStore, root: Path, digest: str
+    blobs: Blobs, store: FolderStore, root: Path, stated: dict[str, Any]
 ) -> None:
     call = blobs.Write()
-    for part in parts(b"half", digest=digest):
+    for part in parts(b"never", **stated):
         await call.write(part)
     while not list((root / "uploads").glob("upload-*")):
         await asyncio.sleep(0.01)
