@@ -1,0 +1,78 @@
+"""A Blob service over a folder of files, as a worker sees it."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from common.digests import hex_digits
+from common.errors import BlobNotFound
+from common.rpc import Server
+from protos.paddock.v1 import blob_pb2, blob_pb2_grpc, model_pb2
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class FolderBlobs(blob_pb2_grpc.BlobServiceServicer):
+    """Knows the files added to it; tells their paths, or only streams them."""
+
+    def __init__(self) -> None:
+        self.paths: dict[str, Path] = {}
+        self.visible = True
+        self.damaged = False
+        self.reads = 0
+        self.locates = 0
+
+    def add(self, path: Path, name: str) -> model_pb2.ModelFile:
+        digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+        self.paths[digest] = path
+        return model_pb2.ModelFile(path=name, digest=digest, size=path.stat().st_size)
+
+    def add_model(
+        self, folder: Path, name: str = "test:latest", *capabilities: str
+    ) -> model_pb2.ModelSpec:
+        """Add a model's folder and give its spec."""
+        files = [
+            self.add(path, path.relative_to(folder).as_posix())
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        ]
+        spec = model_pb2.ModelSpec(
+            name=name, files=files, capabilities=capabilities or ("completion",)
+        )
+        spec.weights = hashlib.sha256(b"".join(file.digest.encode() for file in files)).hexdigest()
+        spec.digest = hashlib.sha256(name.encode()).hexdigest()
+        return spec
+
+    async def Locate(
+        self, request: blob_pb2.LocateRequest, context: Context
+    ) -> blob_pb2.LocateResponse:
+        self.locates += 1
+        path = self._path(request.digest)
+        shown = path if self.visible else Path("/nowhere") / hex_digits(request.digest)
+        return blob_pb2.LocateResponse(size=path.stat().st_size, path=str(shown))
+
+    async def Read(
+        self, request: blob_pb2.ReadRequest, context: Context
+    ) -> AsyncIterator[blob_pb2.ReadResponse]:
+        self.reads += 1
+        content = self._path(request.digest).read_bytes()
+        if self.damaged:
+            content = content[:-1] + b"?"
+        for start in range(0, len(content), 1 << 16):
+            yield blob_pb2.ReadResponse(data=content[start : start + (1 << 16)])
+
+    def _path(self, digest: str) -> Path:
+        if digest not in self.paths:
+            raise BlobNotFound(f'blob "{digest}" not found')
+        return self.paths[digest]
+
+
+async def serve_blobs(blobs: FolderBlobs, address: str) -> Server:
+    server = Server()
+    blob_pb2_grpc.add_BlobServiceServicer_to_server(blobs, server.grpc)
+    await server.start(address, "paddock.v1.BlobService")
+    await server.set_serving(True)
+    return server

@@ -1,0 +1,156 @@
+"""A deterministic engine behind the worker's seam: it says its prompt over and over again."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from common.errors import CapabilityMissing, InvalidRequest, LoadFailed, PaddockError, WorkerLost
+from protos.paddock.v1 import generation_pb2, model_pb2
+from workers.engine import Limits, Plan, Step, Timing
+from workers.window import answer_limit
+
+
+class LetterTokenizer:
+    """One token a character."""
+
+    chat_template = "{role}: {content}\n"
+    bos_token = None
+
+    def apply_chat_template(self, conversation: Any, **arguments: Any) -> Any:
+        lines = [self.chat_template.format(**message) for message in conversation]
+        return "".join(lines) + "assistant: "
+
+    def encode(self, text: str, **arguments: Any) -> list[int]:
+        return [ord(letter) for letter in text][: arguments.get("max_length")]
+
+
+class FakeEngine:
+    """Gives some letters of its prompt a step, from the start again when it is through."""
+
+    def __init__(self, limits: Limits, pooling: bool, pace: float, letters: int) -> None:
+        self._limits = limits
+        self._pooling = pooling
+        self._pace = pace
+        self._letters = letters
+        self._dead = asyncio.Event()
+        self.tokenizer = LetterTokenizer()
+        self._next = asyncio.ensure_future(asyncio.sleep(0))
+        self.running = 0
+        self.closed = False
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    async def generate(
+        self, prompt: list[int], generation: generation_pb2.Generation
+    ) -> AsyncGenerator[Step, None]:
+        if self._pooling:
+            raise CapabilityMissing('"fake" does not support generate')
+        if generation.options.temperature > 2:
+            raise InvalidRequest("too hot")
+        limit = answer_limit(generation.options, len(prompt), self._limits.context_length)
+        stops = [text for text in generation.options.stop if text]
+        held = max((len(text) for text in stops), default=1) - 1
+        self.running += 1
+        try:
+            text, given, letters = "", 0, cycle(prompt)
+            while True:
+                await self._step()
+                count = min(self._letters, limit - len(text))
+                tokens = list(islice(letters, count))
+                text += "".join(map(chr, tokens))
+                found = [text.index(stop) for stop in stops if stop in text]
+                end = bool(found) or len(text) >= limit
+                upto = min(found) if found else len(text) if end else max(len(text) - held, given)
+                yield self._make(text[given:upto], tokens, end, bool(found))
+                given = upto
+                if end:
+                    return
+        finally:
+            self.running -= 1
+
+    async def _step(self) -> None:
+        """Wait for the engine's next step, which all its sequences share."""
+        if self._next.done():
+            self._next = asyncio.ensure_future(asyncio.sleep(self._pace))
+        await asyncio.shield(self._next)
+        if self._dead.is_set():
+            raise WorkerLost
+
+    def _make(self, text: str, tokens: list[int], end: bool, stopped: bool) -> Step:
+        if not end:
+            return Step(text, tokens)
+        reason = (
+            generation_pb2.FINISH_REASON_STOP if stopped else generation_pb2.FINISH_REASON_LENGTH
+        )
+        return Step(text, tokens, reason=reason, timing=Timing(prompt=1, completion=2))
+
+    async def embed(self, prompts: list[list[int]]) -> list[list[float]]:
+        if not self._pooling:
+            raise CapabilityMissing('"fake" does not support embeddings')
+        await self._step()
+        return [[float(len(prompt)), float(sum(prompt)), 1.0] for prompt in prompts]
+
+    @property
+    def alive(self) -> bool:
+        return not self._dead.is_set()
+
+    async def died(self) -> None:
+        await self._dead.wait()
+
+    def kill(self) -> None:
+        """Die as a process does that is killed."""
+        self._dead.set()
+
+    async def aclose(self) -> None:
+        self.closed = True
+        self._dead.set()
+
+
+class FakeFactory:
+    """Starts fake engines of a fixed size; tests hold it up or make it fail."""
+
+    def __init__(
+        self,
+        *,
+        memory: int = 100,
+        pace: float = 0.0,
+        context_length: int = 1000,
+        letters: int = 1,
+    ) -> None:
+        self.letters = letters
+        self.memory = memory
+        self.pace = pace
+        self.context_length = context_length
+        self.engines: list[FakeEngine] = []
+        self.started: list[str] = []
+        self.failure: PaddockError | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def plan(self, spec: model_pb2.ModelSpec, folder: Path, budget: int) -> Plan:
+        return Plan(memory=self.memory)
+
+    async def start(self, spec: model_pb2.ModelSpec, folder: Path, plan: Plan) -> FakeEngine:
+        self.started.append(spec.name)
+        await self.gate.wait()
+        if self.failure:
+            raise self.failure
+        limits = Limits(self.context_length, max_sequences=8, accelerator=False)
+        engine = FakeEngine(limits, "embedding" in spec.capabilities, self.pace, self.letters)
+        self.engines.append(engine)
+        return engine
+
+
+class NoFiles:
+    """Models whose files are always here."""
+
+    async def fetch(self, spec: model_pb2.ModelSpec, progress: Callable[[int], None]) -> Path:
+        return Path("/nowhere")
+
+
+def load_failure() -> LoadFailed:
+    return LoadFailed("the engine did not start: no such architecture")

@@ -1,0 +1,152 @@
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from common.errors import BlobNotFound, DigestMismatch, InvalidModel
+from common.rpc import open_channel
+from protos.paddock.v1 import blob_pb2_grpc, model_pb2
+from tests.workers.blobs import FolderBlobs, serve_blobs
+from workers.cache import FileCache
+
+
+@pytest.fixture
+async def blobs(tmp_path: Path) -> AsyncIterator[FolderBlobs]:
+    blobs = FolderBlobs()  # type: ignore[abstract]
+    server = await serve_blobs(blobs, f"unix:{tmp_path}/blob.sock")
+    yield blobs
+    await server.stop(0)
+
+
+@pytest.fixture
+async def cache(tmp_path: Path, blobs: FolderBlobs) -> AsyncIterator[FileCache]:
+    async with open_channel(f"unix:{tmp_path}/blob.sock") as channel:
+        yield FileCache(tmp_path / "cache", blob_pb2_grpc.BlobServiceStub(channel))
+
+
+@pytest.fixture
+def spec(tmp_path: Path, blobs: FolderBlobs) -> model_pb2.ModelSpec:
+    folder = tmp_path / "source"
+    (folder / "part").mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "part" / "weights.bin").write_bytes(os.urandom(300_000))
+    return blobs.add_model(folder)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+async def test_files_in_sight_are_linked(
+    cache: FileCache, blobs: FolderBlobs, spec: model_pb2.ModelSpec, tmp_path: Path
+) -> None:
+    arrived: list[int] = []
+    folder = await cache.fetch(spec, arrived.append)
+    assert contents(folder) == contents(tmp_path / "source")
+    assert blobs.reads == 0
+    assert (folder / "config.json").samefile(tmp_path / "source" / "config.json")
+    assert sum(arrived) == sum(file.size for file in spec.files)
+
+
+async def test_files_out_of_sight_are_streamed(
+    cache: FileCache, blobs: FolderBlobs, spec: model_pb2.ModelSpec, tmp_path: Path
+) -> None:
+    blobs.visible = False
+    arrived: list[int] = []
+    folder = await cache.fetch(spec, arrived.append)
+    assert contents(folder) == contents(tmp_path / "source")
+    assert blobs.reads == 2
+    assert sum(arrived) == sum(file.size for file in spec.files)
+
+
+async def test_a_folder_that_is_here_is_used_again(
+    cache: FileCache, blobs: FolderBlobs, spec: model_pb2.ModelSpec
+) -> None:
+    first = await cache.fetch(spec, lambda _: None)
+    asked = blobs.locates
+    assert await cache.fetch(spec, lambda _: None) == first
+    assert blobs.locates == asked
+
+
+async def test_a_folder_that_lost_a_file_is_built_again(
+    cache: FileCache, spec: model_pb2.ModelSpec, tmp_path: Path
+) -> None:
+    folder = await cache.fetch(spec, lambda _: None)
+    (folder / "config.json").unlink()
+    await cache.fetch(spec, lambda _: None)
+    assert contents(folder) == contents(tmp_path / "source")
+
+
+async def test_damaged_bytes_never_appear(
+    cache: FileCache, blobs: FolderBlobs, spec: model_pb2.ModelSpec, tmp_path: Path
+) -> None:
+    blobs.visible, blobs.damaged = False, True
+    with pytest.raises(DigestMismatch):
+        await cache.fetch(spec, lambda _: None)
+    assert not contents(tmp_path / "cache")
+
+
+async def test_a_file_that_is_not_stored(
+    cache: FileCache, blobs: FolderBlobs, spec: model_pb2.ModelSpec
+) -> None:
+    blobs.paths.clear()
+    with pytest.raises(BlobNotFound):
+        await cache.fetch(spec, lambda _: None)
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "", "a\\..\\x", "x\0y"])
+async def test_a_path_that_leaves_the_folder(
+    cache: FileCache, spec: model_pb2.ModelSpec, path: str
+) -> None:
+    spec.files[0].path = path
+    with pytest.raises(InvalidModel, match="not allowed"):
+        await cache.fetch(spec, lambda _: None)
+
+
+async def test_files_that_contradict_each_other(
+    cache: FileCache, spec: model_pb2.ModelSpec
+) -> None:
+    spec.files[0].path = spec.files[1].path + "/x"
+    with pytest.raises(InvalidModel):
+        await cache.fetch(spec, lambda _: None)
+
+
+@pytest.mark.parametrize("weights", ["", "../../x", "A" * 64])
+async def test_weights_without_identity(
+    cache: FileCache, spec: model_pb2.ModelSpec, weights: str
+) -> None:
+    spec.weights = weights
+    with pytest.raises(InvalidModel):
+        await cache.fetch(spec, lambda _: None)
+
+
+async def test_leftovers_go_at_the_start_and_work_in_progress_stays(
+    cache: FileCache, spec: model_pb2.ModelSpec, blobs: FolderBlobs, tmp_path: Path
+) -> None:
+    partial = tmp_path / "cache" / "partial"
+    (partial / "dead").mkdir()
+    (partial / "dead.lock").touch()
+    blobs.visible = False
+    async with open_channel(f"unix:{tmp_path}/blob.sock") as channel:
+        stub: blob_pb2_grpc.BlobServiceStub = blob_pb2_grpc.BlobServiceStub(channel)
+        fetching = asyncio.create_task(cache.fetch(spec, lambda _: None))
+        while len(list(partial.glob("*.lock"))) < 2:
+            await asyncio.sleep(0)
+        FileCache(tmp_path / "cache", stub)
+        assert not (partial / "dead").exists()
+        assert contents(await fetching) == contents(tmp_path / "source")
+
+
+async def test_two_workers_on_one_disk(
+    cache: FileCache, spec: model_pb2.ModelSpec, tmp_path: Path
+) -> None:
+    folders = await asyncio.gather(*(cache.fetch(spec, lambda _: None) for _ in range(5)))
+    assert len(set(folders)) == 1
+    assert contents(folders[0]) == contents(tmp_path / "source")
+    assert not list((tmp_path / "cache" / "partial").iterdir())

@@ -1,0 +1,106 @@
+import pytest
+
+from common.errors import InvalidModel, OutOfMemory
+from workers.plan import cache_bytes_per_token, plan_engine
+
+MEBIBYTE = 1 << 20
+GIBIBYTE = 1 << 30
+
+LLAMA_8B = {
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "hidden_size": 4096,
+    "max_position_embeddings": 8192,
+    "dtype": "bfloat16",
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        (LLAMA_8B, 2 * 32 * 8 * 128 * 2),
+        ({**LLAMA_8B, "dtype": "float32"}, 2 * 32 * 8 * 128 * 4),
+        ({**LLAMA_8B, "head_dim": 64}, 2 * 32 * 8 * 64 * 2),
+        ({"n_layer": 12, "n_head": 12, "n_embd": 768}, 2 * 12 * 768 * 2),
+        ({**LLAMA_8B, "kv_lora_rank": 512, "qk_rope_head_dim": 64}, 32 * 576 * 2),
+    ],
+)
+def test_cache_bytes_per_token(config: dict[str, object], size: int) -> None:
+    assert cache_bytes_per_token(config) == size
+
+
+def test_an_unknown_shape() -> None:
+    with pytest.raises(InvalidModel, match="num_hidden_layers"):
+        cache_bytes_per_token({"hidden_size": 1})
+
+
+@pytest.mark.parametrize(
+    ("own", "accelerator", "dtype"),
+    [
+        ("float32", False, "float32"),
+        ("float16", False, "bfloat16"),
+        ("bfloat16", False, "bfloat16"),
+        ("float8_e4m3fn", False, "auto"),
+        ("float16", True, "auto"),
+    ],
+)
+def test_dtype(own: str, accelerator: bool, dtype: str) -> None:
+    config = {**LLAMA_8B, "dtype": own}
+    plan = plan_engine(
+        config, GIBIBYTE, 64 * GIBIBYTE, cores=8, accelerator=accelerator, pooling=False
+    )
+    assert plan.dtype == dtype
+
+
+def test_a_small_model_has_room_for_32_full_windows() -> None:
+    config = {**LLAMA_8B, "num_hidden_layers": 2, "max_position_embeddings": 2048}
+    plan = plan_engine(
+        config, 8 * MEBIBYTE, 16 * GIBIBYTE, cores=8, accelerator=False, pooling=False
+    )
+    assert plan.kv_cache == 32 * 2048 * cache_bytes_per_token(config)
+    assert plan.memory > plan.kv_cache + 8 * MEBIBYTE
+    assert plan.threads == 1
+    assert plan.context_length is None
+
+
+def test_a_large_model_leaves_three_quarters_for_weights_and_others() -> None:
+    plan = plan_engine(
+        LLAMA_8B, 16 * GIBIBYTE, 64 * GIBIBYTE, cores=8, accelerator=True, pooling=False
+    )
+    assert plan.kv_cache == 16 * GIBIBYTE
+    assert plan.threads == 8
+
+
+def test_the_cache_shrinks_to_what_is_left() -> None:
+    plan = plan_engine(
+        LLAMA_8B, 16 * GIBIBYTE, 20 * GIBIBYTE, cores=8, accelerator=False, pooling=False
+    )
+    assert plan.memory == 20 * GIBIBYTE
+
+
+def test_weights_that_do_not_fit() -> None:
+    with pytest.raises(OutOfMemory, match="requires more memory"):
+        plan_engine(
+            LLAMA_8B, 16 * GIBIBYTE, 16 * GIBIBYTE, cores=8, accelerator=False, pooling=False
+        )
+
+
+def test_a_window_that_is_capped() -> None:
+    plan = plan_engine(
+        LLAMA_8B,
+        16 * GIBIBYTE,
+        64 * GIBIBYTE,
+        cores=8,
+        accelerator=False,
+        pooling=False,
+        longest=4096,
+    )
+    assert plan.context_length == 4096
+
+
+def test_an_embedding_model_needs_no_cache() -> None:
+    plan = plan_engine(
+        {"dtype": "float32"}, 90 * MEBIBYTE, GIBIBYTE, cores=8, accelerator=False, pooling=True
+    )
+    assert plan.kv_cache == 0

@@ -1,0 +1,93 @@
+from typing import Any
+
+import pytest
+
+from common.durations import SECOND
+from common.errors import OutOfMemory
+from protos.paddock.v1 import model_pb2
+from workers.residents import Holding, Residents, choose_victims
+
+
+def spec(digest: str, weights: str = "w") -> model_pb2.ModelSpec:
+    return model_pb2.ModelSpec(name=digest, digest=digest, weights=weights)
+
+
+def test_the_clock_starts_when_the_last_use_ends() -> None:
+    residents = Residents(5 * SECOND)
+    first = residents.acquire(spec("a"), None, now=0)
+    residents.acquire(spec("a"), None, now=1)
+    residents.release(first, now=2)
+    assert residents.next_deadline() is None
+    residents.release(first, now=3)
+    assert residents.next_deadline() == 8
+
+
+@pytest.mark.parametrize(
+    ("default", "asked", "deadline"),
+    [
+        (300 * SECOND, None, 310),
+        (300 * SECOND, 0, 10),
+        (300 * SECOND, SECOND // 2, 10.5),
+        (300 * SECOND, -1, None),
+        (-1, None, None),
+        (-1, SECOND, 11),
+    ],
+)
+def test_deadline(default: int, asked: int | None, deadline: float | None) -> None:
+    residents = Residents(default)
+    residents.release(residents.acquire(spec("a"), asked, now=0), now=10)
+    assert residents.next_deadline() == deadline
+
+
+def test_each_request_sets_the_clock_anew() -> None:
+    residents = Residents(SECOND)
+    residents.release(residents.acquire(spec("a"), 100 * SECOND, now=0), now=0)
+    residents.release(residents.acquire(spec("a"), None, now=1), now=1)
+    assert residents.next_deadline() == 2
+
+
+def test_manifests_of_equal_weights_expire_separately() -> None:
+    residents = Residents(SECOND)
+    residents.release(residents.acquire(spec("a"), None, now=0), now=0)
+    residents.release(residents.acquire(spec("b"), 10 * SECOND, now=0), now=0)
+    assert residents.remove_expired(now=5) == {"w"}
+    assert [found.spec.digest for found in residents.of("w")] == ["b"]
+
+
+def test_what_is_unloaded_in_use_goes_after_its_last_request() -> None:
+    residents = Residents(SECOND)
+    used = residents.acquire(spec("a"), -1, now=0)
+    residents.expire("a", now=1)
+    assert not residents.remove_expired(now=100)
+    residents.release(used, now=101)
+    assert residents.remove_expired(now=101) == {"w"}
+
+
+def test_only_a_request_pins() -> None:
+    residents = Residents(-1)
+    assert not residents.acquire(spec("a"), None, now=0).pinned
+    assert residents.acquire(spec("a"), -1, now=0).pinned
+    assert not residents.acquire(spec("a"), SECOND, now=0).pinned
+
+
+def held(weights: str, memory: int, used_at: float = 0, **more: Any) -> Holding:
+    return Holding(weights, memory, more.get("evictable", True), used_at)
+
+
+@pytest.mark.parametrize(
+    ("holdings", "need", "victims"),
+    [
+        ([], 100, []),
+        ([held("a", 50)], 50, []),
+        ([held("a", 60, 2), held("b", 30, 1)], 20, ["b"]),
+        ([held("a", 60, 2), held("b", 30, 1)], 60, ["b", "a"]),
+        ([held("a", 60, 1, evictable=False), held("b", 30, 2)], 40, ["b"]),
+    ],
+)
+def test_the_least_recently_used_go(holdings: list[Holding], need: int, victims: list[str]) -> None:
+    assert choose_victims(holdings, need, budget=100) == victims
+
+
+def test_what_is_in_use_stays() -> None:
+    with pytest.raises(OutOfMemory):
+        choose_victims([held("a", 60, evictable=False)], 50, budget=100)

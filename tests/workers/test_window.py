@@ -1,0 +1,29 @@
+import pytest
+
+from common.errors import InvalidRequest
+from protos.paddock.v1.generation_pb2 import Options
+from workers.window import answer_limit
+
+
+@pytest.mark.parametrize(
+    ("options", "prompt", "limit"),
+    [
+        (Options(), 10, 90),
+        (Options(num_predict=-1), 10, 90),
+        (Options(num_predict=-2), 10, 90),
+        (Options(num_predict=0), 10, 90),
+        (Options(num_predict=5), 10, 5),
+        (Options(num_predict=500), 10, 90),
+        (Options(num_ctx=50), 10, 40),
+        (Options(num_ctx=5000), 10, 90),
+        (Options(num_ctx=1), 3, 1),
+    ],
+)
+def test_answer_limit(options: Options, prompt: int, limit: int) -> None:
+    assert answer_limit(options, prompt, context_length=100) == limit
+
+
+@pytest.mark.parametrize(("options", "prompt"), [(Options(), 100), (Options(num_ctx=8), 8)])
+def test_a_prompt_without_room_for_an_answer(options: Options, prompt: int) -> None:
+    with pytest.raises(InvalidRequest, match="longer than the context length"):
+        answer_limit(options, prompt, context_length=100)

@@ -1,0 +1,1 @@
+"""The worker: owns an accelerator's engines, and loads, runs, streams and expires models."""

@@ -1,0 +1,140 @@
+"""The engine seam: what a worker needs of whatever computes tokens.
+
+Everything behind it is replaceable: vLLM in production, a deterministic engine in tests.
+One conformance suite runs over every implementation.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from protos.paddock.v1 import generation_pb2, model_pb2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an engine can hold."""
+
+    context_length: int
+    """Tokens of prompt and answer together."""
+    max_sequences: int
+    """Sequences that run at once; more wait in the engine's queue."""
+    accelerator: bool
+    """Whether the model lies in the memory of an accelerator."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an engine will be started, decided before anything is allocated."""
+
+    memory: int
+    """Bytes it will take: weights, key-value cache and an estimate of the rest."""
+    kv_cache: int = 0
+    """Bytes of that for the key-value cache."""
+    threads: int = 1
+    """CPU threads that compute."""
+    dtype: str = "auto"
+    """The type to compute in; "auto": the engine's choice."""
+    context_length: int | None = None
+    """The window to use; None: the model's own, or what of it the cache holds."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where the time of a sequence went, in nanoseconds."""
+
+    prompt: int
+    """From being scheduled to the first token."""
+    completion: int
+    """From the first token to the last."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the engine added to one sequence since the step before."""
+
+    text: str = ""
+    tokens: Sequence[int] = ()
+    logprobs: Sequence[generation_pb2.TokenLogprob] = ()
+    reason: "generation_pb2.FinishReason.ValueType" = generation_pb2.FINISH_REASON_UNSPECIFIED
+    """Set on the last step alone."""
+    timing: Timing | None = field(default=None, compare=False)
+    """Given with the last step."""
+
+
+class Tokenizer(Protocol):
+    """The part of transformers' tokenizers that prompts are made with."""
+
+    chat_template: Any
+    bos_token: Any
+
+    def apply_chat_template(self, conversation: Any, **arguments: Any) -> Any:
+        """Render messages with the model's own template."""
+
+    def encode(self, text: str, **arguments: Any) -> list[int]:
+        """Give a text's token ids."""
+
+
+class Engine(Protocol):
+    """One model, ready to run."""
+
+    @property
+    def limits(self) -> Limits:
+        """What it can hold."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer; not to be used by two threads at once."""
+
+    def generate(
+        self, prompt: list[int], generation: generation_pb2.Generation
+    ) -> AsyncGenerator[Step, None]:
+        """Continue a prompt under the request's options, format and logprobs.
+
+        The last step has a reason. Closing the generator, or cancelling the task that
+        iterates over it, frees the sequence within one engine step.
+
+        Raises:
+            InvalidRequest: options or format are wrong, or the prompt leaves no room.
+            WorkerLost: the engine died.
+        """
+
+    async def embed(self, prompts: list[list[int]]) -> list[list[float]]:
+        """Give one vector per prompt, as the model pools it, not normalised.
+
+        Raises:
+            CapabilityMissing: the model does not embed.
+            WorkerLost: the engine died.
+        """
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still run anything."""
+
+    async def died(self) -> None:
+        """Return when it is not alive any more."""
+
+    async def aclose(self) -> None:
+        """End it and give its memory back; what still runs fails with `WorkerLost`."""
+
+
+class EngineFactory(Protocol):
+    """Starts engines."""
+
+    def plan(self, spec: model_pb2.ModelSpec, folder: Path, budget: int) -> Plan:
+        """Decide how to start a model whose files are in `folder`; may read files.
+
+        `budget` is the worker's memory for all models, in bytes.
+
+        Raises:
+            InvalidModel: its files do not make a model.
+            OutOfMemory: it does not fit into the budget at all.
+        """
+
+    async def start(self, spec: model_pb2.ModelSpec, folder: Path, plan: Plan) -> Engine:
+        """Start an engine; when that fails nothing stays behind.
+
+        Raises:
+            LoadFailed: the engine refused the model; the message is the engine's reason.
+        """

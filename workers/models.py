@@ -1,0 +1,256 @@
+"""The models of a worker: loaded on demand, shared, expired, evicted."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from common.errors import Unavailable
+from protos.paddock.v1 import model_pb2
+from workers.changes import Changes
+from workers.engine import Engine, EngineFactory
+from workers.residents import Holding, Resident, Residents, choose_victims
+from workers.slot import READY, UNLOADING, Slot
+
+logger = logging.getLogger(__name__)
+
+
+class Files(Protocol):
+    """Where models' files come from."""
+
+    async def fetch(self, spec: model_pb2.ModelSpec, progress: Callable[[int], None]) -> Path:
+        """Give the folder with a model's files."""
+
+
+class Models:
+    """Holds engines, one per set of weights, for the manifests that use them.
+
+    Guarantees: a set of weights is loaded once however many wait for it; nothing that is in
+    use is taken away; the engines' memory together stays within the budget.
+    """
+
+    def __init__(
+        self,
+        factory: EngineFactory,
+        files: Files,
+        budget: int,
+        keep_alive: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.budget = budget
+        self.residents = Residents(keep_alive)
+        self.changes = Changes()
+        self._factory = factory
+        self._files = files
+        self._clock = clock
+        self._slots: dict[str, Slot] = {}
+        self._admission = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.draining = False
+
+    @property
+    def slots(self) -> Iterable[Slot]:
+        """The engines, in whatever state."""
+        return list(self._slots.values())
+
+    @property
+    def memory(self) -> int:
+        """Bytes taken from the budget."""
+        return sum(slot.memory for slot in self._slots.values())
+
+    def slot(self, weights: str) -> Slot | None:
+        """Find the engine of a set of weights."""
+        return self._slots.get(weights)
+
+    @asynccontextmanager
+    async def use(self, spec: model_pb2.ModelSpec, keep_alive: int | None) -> AsyncIterator[Engine]:
+        """Give a model's engine, loaded first where it is not; it stays within the block.
+
+        Raises:
+            OutOfMemory: what is in use leaves no room.
+            LoadFailed: the engine refused the model.
+            PaddockError: its files could not be brought here.
+        """
+        if self.draining:
+            raise Unavailable("the worker is shutting down")
+        resident = self.residents.acquire(spec, keep_alive, self._clock())
+        self.changes.announce()
+        try:
+            yield await self._engine(spec)
+        finally:
+            self._release(resident)
+
+    async def unload(self, digest: str) -> bool:
+        """Unload a manifest's model, after what runs on it; tell whether it was loaded.
+
+        Returns when the memory is free, or at once where the model is in use.
+        """
+        resident = self.residents.get(digest)
+        if resident is None:
+            return False
+        slot = self._slots.get(resident.spec.weights)
+        self.residents.expire(digest, self._clock())
+        self._expire()
+        if slot and slot.state == UNLOADING:
+            await slot.gone.wait()
+        return True
+
+    async def expire_for_ever(self) -> None:
+        """Let residents go when their time comes; runs until it is cancelled."""
+        while True:
+            changed = self.changes.next()
+            deadline = self.residents.next_deadline()
+            delay = None if deadline is None else max(deadline - self._clock(), 0)
+            try:
+                await asyncio.wait_for(changed.wait(), delay)
+            except TimeoutError:
+                self._expire()
+
+    async def drain(self) -> None:
+        """Take no new work, and wait until nothing is in use."""
+        self.draining = True
+        self.changes.announce()
+        while any(resident.active for resident in self.residents):
+            await self.changes.next().wait()
+
+    async def aclose(self) -> None:
+        """End all engines, those that are still loading as well."""
+        self.draining = True
+        loads = [slot.task for slot in self._slots.values() if slot.task and not slot.task.done()]
+        for task in loads:
+            task.cancel()
+        await asyncio.gather(*loads, return_exceptions=True)
+        for slot in self.slots:
+            self._close(slot)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _engine(self, spec: model_pb2.ModelSpec) -> Engine:
+        while True:
+            slot = self._slots.get(spec.weights)
+            if slot is None:
+                slot = self._slots[spec.weights] = Slot(spec)
+                slot.task = asyncio.create_task(self._load(slot), name=f"load {spec.name}")
+            if slot.engine and not slot.engine.alive:
+                self._drop(slot)
+            if slot.state == UNLOADING:
+                await slot.gone.wait()
+                continue
+            assert slot.task is not None
+            if not slot.task.done():
+                # Not awaited itself: a waiter that goes away must not end the others' load.
+                await asyncio.wait({slot.task})
+            if slot.task.cancelled():
+                raise Unavailable("the worker is shutting down")
+            return slot.task.result()
+
+    async def _load(self, slot: Slot) -> Engine:
+        started = self._clock()
+        try:
+            engine = await self._start(slot)
+        except BaseException as error:
+            logger.error("cannot load %s: %s", slot.spec.name, error)
+            self._forget(slot)
+            raise
+        slot.engine, slot.state = engine, READY
+        logger.info("loaded %s in %.1f s", slot.spec.name, self._clock() - started)
+        self._spawn(self._watch(slot, engine))
+        self._settle(slot)
+        return engine
+
+    async def _start(self, slot: Slot) -> Engine:
+        def fetched(size: int) -> None:
+            slot.fetched += size
+
+        folder = await self._files.fetch(slot.spec, fetched)
+        slot.fetched, slot.starting = slot.size, True
+        plan = await asyncio.to_thread(self._factory.plan, slot.spec, folder, self.budget)
+        async with self._admission:
+            await self._make_room(plan.memory)
+            slot.memory = plan.memory
+        self.changes.announce()
+        return await self._factory.start(slot.spec, folder, plan)
+
+    async def _make_room(self, need: int) -> None:
+        """Evict what must go, and wait until its memory is free."""
+        while True:
+            leaving = [slot for slot in self.slots if slot.state == UNLOADING]
+            if not leaving:
+                holdings = [self._holding(slot) for slot in self.slots]
+                leaving = [self._slots[it] for it in choose_victims(holdings, need, self.budget)]
+            if not leaving:
+                return
+            for slot in leaving:
+                self._drop(slot)
+            await asyncio.gather(*(slot.gone.wait() for slot in leaving))
+
+    def _holding(self, slot: Slot) -> Holding:
+        residents = self.residents.of(slot.spec.weights)
+        busy = any(resident.active or resident.pinned for resident in residents)
+        used_at = max((resident.used_at for resident in residents), default=0.0)
+        return Holding(slot.spec.weights, slot.memory, slot.state == READY and not busy, used_at)
+
+    def _release(self, resident: Resident) -> None:
+        self.residents.release(resident, self._clock())
+        self._expire()
+        slot = self._slots.get(resident.spec.weights)
+        if slot is None and not resident.active:
+            # The load failed, or the engine died under it.
+            self.residents.remove(resident)
+            self.changes.announce()
+
+    def _expire(self) -> None:
+        for weights in self.residents.remove_expired(self._clock()):
+            if slot := self._slots.get(weights):
+                self._settle(slot)
+        self.changes.announce()
+
+    def _settle(self, slot: Slot) -> None:
+        """Let an engine go that nobody holds any more."""
+        if slot.state == READY and not self.residents.of(slot.spec.weights):
+            self._close(slot)
+        self.changes.announce()
+
+    def _drop(self, slot: Slot) -> None:
+        """End an engine and forget who used it."""
+        self.residents.remove_idle(slot.spec.weights)
+        self._close(slot)
+
+    def _close(self, slot: Slot) -> None:
+        """Begin to end an engine; `slot.gone` tells when its memory is free."""
+        if slot.state == READY and slot.engine:
+            slot.state = UNLOADING
+            self._spawn(self._end(slot, slot.engine))
+            self.changes.announce()
+
+    async def _end(self, slot: Slot, engine: Engine) -> None:
+        try:
+            await engine.aclose()
+            logger.info("unloaded %s", slot.spec.name)
+        finally:
+            self._forget(slot)
+
+    async def _watch(self, slot: Slot, engine: Engine) -> None:
+        """Drop a model whose engine died: the next request loads it again."""
+        died = asyncio.create_task(engine.died())
+        gone = asyncio.create_task(slot.gone.wait())
+        await asyncio.wait({died, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if slot.state == READY:
+            logger.error("the engine of %s died", slot.spec.name)
+            self._drop(slot)
+        for task in (died, gone):
+            task.cancel()
+
+    def _forget(self, slot: Slot) -> None:
+        if self._slots.get(slot.spec.weights) is slot:
+            del self._slots[slot.spec.weights]
+        slot.memory = 0
+        slot.gone.set()
+        self.changes.announce()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,123 @@
+"""How much memory a model gets, and how many threads: from its configuration alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from common.errors import InvalidModel, OutOfMemory
+from workers.engine import Plan
+
+_MEBIBYTE = 1 << 20
+
+# Sequences of full length that the key-value cache is made for. Real ones are shorter, and
+# share prefixes.
+_FULL_SEQUENCES = 32
+_LEAST_CACHE = 64 * _MEBIBYTE
+# Of the budget, so that a second model has room.
+_LARGEST_SHARE = 1 / 4
+# Tokens without which serving makes no sense.
+_LEAST_WINDOW = 512
+# What an engine takes beside weights and cache: the interpreter's own pages, activations,
+# and on a GPU the CUDA context and graphs.
+_OVERHEAD = {False: 384 * _MEBIBYTE, True: 3072 * _MEBIBYTE}
+
+# Below this a thread more costs more than it computes: 60 tokens/s with two threads against
+# 306 with one, for a model of 3 M parameters.
+_SMALL_MODEL = 50_000_000
+
+_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+# The model's own type, but for half precision: CPUs compute in bfloat16.
+_CPU_TYPES = {"float32": "float32", "float16": "bfloat16", "bfloat16": "bfloat16"}
+
+
+def plan_engine(
+    config: Mapping[str, Any],
+    weights: int,
+    budget: int,
+    *,
+    cores: int,
+    accelerator: bool,
+    pooling: bool,
+    longest: int | None = None,
+) -> Plan:
+    """Plan an engine for a model with this `config.json` and `weights` bytes of files.
+
+    `longest` caps the window. The cache holds `_FULL_SEQUENCES` full windows, or what a
+    quarter of the budget holds, or what is left of it.
+
+    Raises:
+        InvalidModel: the configuration says nothing about the model's shape.
+        OutOfMemory: weights and the least useful cache do not fit into the budget.
+    """
+    text = config.get("text_config", config)
+    fixed = weights + _OVERHEAD[accelerator]
+    threads = 1 if weights // _element_size(text) <= _SMALL_MODEL else cores
+    if fixed > budget:
+        raise _too_large(fixed, budget)
+    dtype = "auto" if accelerator else _CPU_TYPES.get(_type_name(text), "auto")
+    if pooling:
+        return Plan(memory=fixed, threads=threads, dtype=dtype)
+    per_token = cache_bytes_per_token(text)
+    own = _window(text)
+    window = min(own, longest or own)
+    cache = _cache_size(per_token, window, budget, budget - fixed)
+    return Plan(
+        memory=fixed + cache,
+        kv_cache=cache,
+        threads=threads,
+        dtype=dtype,
+        context_length=min(window, cache // per_token) if window < own else None,
+    )
+
+
+def cache_bytes_per_token(config: Mapping[str, Any]) -> int:
+    """Give the bytes of key-value cache that one token takes in all layers.
+
+    Raises:
+        InvalidModel: the configuration does not tell.
+    """
+    layers = _first(config, "num_hidden_layers", "n_layer", "num_layers")
+    heads = _first(config, "num_attention_heads", "n_head", "num_heads")
+    hidden = _first(config, "hidden_size", "n_embd", "d_model")
+    element = 2 if _element_size(config) == 2 else 4
+    if config.get("kv_lora_rank"):  # multi-head latent attention keeps one vector a layer
+        latent = int(config["kv_lora_rank"]) + int(config.get("qk_rope_head_dim") or 0)
+        return layers * latent * element
+    key_heads = int(config.get("num_key_value_heads") or heads)
+    head = int(config.get("head_dim") or hidden // heads)
+    return 2 * layers * key_heads * head * element
+
+
+def _cache_size(per_token: int, window: int, budget: int, room: int) -> int:
+    wanted = max(per_token * window * _FULL_SEQUENCES, _LEAST_CACHE)
+    size = min(wanted, int(budget * _LARGEST_SHARE), room)
+    least = min(window, _LEAST_WINDOW) * per_token
+    if size < least:
+        raise _too_large(budget - room + least, budget)
+    return size
+
+
+def _window(config: Mapping[str, Any]) -> int:
+    return int(config.get("max_position_embeddings") or config.get("n_positions") or 2048)
+
+
+def _element_size(config: Mapping[str, Any]) -> int:
+    return _BYTES.get(_type_name(config), 2)
+
+
+def _type_name(config: Mapping[str, Any]) -> str:
+    return str(config.get("dtype") or config.get("torch_dtype"))
+
+
+def _first(config: Mapping[str, Any], *names: str) -> int:
+    for name in names:
+        if isinstance(config.get(name), int):
+            return int(config[name])
+    raise InvalidModel(f"the model's config.json has no {names[0]}")
+
+
+def _too_large(need: int, budget: int) -> OutOfMemory:
+    gigabyte = 2**30
+    return OutOfMemory(
+        f"model requires more memory ({need / gigabyte:.1f} GiB) than the worker has "
+        f"({budget / gigabyte:.1f} GiB)"
+    )

@@ -1,0 +1,80 @@
+"""WorkerService: the RPCs, each one call into the parts."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+
+from protos.paddock.v1 import inference_pb2, worker_pb2, worker_pb2_grpc
+from workers.embedding import embed
+from workers.models import Models
+from workers.run import RunStream
+from workers.status import describe, worker_identity
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+# Seconds between two messages at least: routers need no more.
+_STATUS_INTERVAL = 0.05
+_PROGRESS_INTERVAL = 0.1
+
+
+class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
+    """The service over a worker's models."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._worker = worker_identity()
+        # Tokenizers are not to be used by two threads at once.
+        self._renderers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="render")
+
+    async def Watch(
+        self, request: worker_pb2.WatchRequest, context: _Context
+    ) -> AsyncIterator[worker_pb2.WorkerStatus]:
+        while True:
+            changed = self._models.changes.next()
+            yield describe(self._models, self._worker, time.time(), time.monotonic())
+            await changed.wait()
+            await asyncio.sleep(_STATUS_INTERVAL)
+
+    async def Load(
+        self, request: worker_pb2.LoadModelRequest, context: _Context
+    ) -> AsyncIterator[worker_pb2.LoadProgress]:
+        loading = asyncio.create_task(self._load(request))
+        told = worker_pb2.LoadProgress()
+        try:
+            while not loading.done():
+                slot = self._models.slot(request.spec.weights)
+                if slot and slot.progress() != told:
+                    told = slot.progress()
+                    yield told
+                await asyncio.wait({loading}, timeout=_PROGRESS_INTERVAL)
+        finally:
+            loading.cancel()
+        await loading
+        size = sum(file.size for file in request.spec.files)
+        yield worker_pb2.LoadProgress(phase="ready", completed=size, total=size)
+
+    async def _load(self, request: worker_pb2.LoadModelRequest) -> None:
+        keep_alive = request.keep_alive if request.HasField("keep_alive") else None
+        async with self._models.use(request.spec, keep_alive):
+            pass
+
+    async def Unload(
+        self, request: worker_pb2.UnloadModelRequest, context: _Context
+    ) -> worker_pb2.UnloadModelResponse:
+        return worker_pb2.UnloadModelResponse(was_loaded=await self._models.unload(request.digest))
+
+    async def Embed(
+        self, request: worker_pb2.EmbedSequencesRequest, context: _Context
+    ) -> inference_pb2.EmbedResponse:
+        return await embed(self._models, self._renderers, request)
+
+    async def Run(
+        self, request_iterator: AsyncIterator[worker_pb2.RunRequest], context: _Context
+    ) -> AsyncIterator[worker_pb2.RunResponse]:
+        stream = RunStream(self._models, self._renderers)
+        async for response in stream.responses(request_iterator):
+            yield response

@@ -1,0 +1,71 @@
+"""Settings of a worker."""
+
+from pathlib import Path
+
+from pydantic import ByteSize, Field, field_validator
+
+from common.durations import SECOND, parse_duration, parse_keep_alive
+from common.errors import InvalidRequest
+from common.settings import Settings
+
+
+class WorkerSettings(Settings):
+    """Flags and variables of `python -m workers`."""
+
+    listen: str = "127.0.0.1:50061"
+    """Address to serve on: host:port or unix:/path."""
+
+    blob: str = "127.0.0.1:50051"
+    """Address of the Blob service."""
+
+    cache: Path = Path.home() / ".cache" / "paddock"
+    """Folder for models' files; workers on one disk may share it."""
+
+    memory_budget: ByteSize | None = None
+    """Memory for models, such as 12GiB. Unset: a share of the GPU's, else of the machine's."""
+
+    memory_share: float = Field(default=0.8, gt=0, le=1)
+    """The share of memory for models where no budget is set."""
+
+    keep_alive: str = "5m"
+    """How long a model stays after its last request; negative: for ever."""
+
+    context_length: int = Field(default=0, ge=0)
+    """Longest window in tokens; 0: each model's own."""
+
+    max_sequences: int = Field(default=256, ge=1)
+    """Sequences that one engine runs at once."""
+
+    drain_timeout: str = "30s"
+    """How long running sequences may take to finish after SIGTERM."""
+
+    @field_validator("keep_alive")
+    @classmethod
+    def _is_keep_alive(cls, value: str) -> str:
+        _read_keep_alive(value)
+        return value
+
+    @field_validator("drain_timeout")
+    @classmethod
+    def _is_duration(cls, value: str) -> str:
+        parse_duration(value)
+        return value
+
+    @property
+    def keep_alive_nanoseconds(self) -> int:
+        """How long a model stays by default; negative: for ever."""
+        return _read_keep_alive(self.keep_alive)
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long to drain."""
+        return parse_duration(self.drain_timeout) / SECOND
+
+
+def _read_keep_alive(value: str) -> int:
+    """Read a Go duration, or a number of seconds as `OLLAMA_KEEP_ALIVE` may be."""
+    try:
+        parsed = parse_keep_alive(value)
+    except InvalidRequest:
+        parsed = parse_keep_alive(int(value))
+    return parsed or 0

@@ -1,0 +1,64 @@
+"""What a worker tells routers about itself."""
+
+import os
+import socket
+from collections.abc import Iterator
+from uuid import uuid4
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from protos.paddock.v1 import worker_pb2
+from workers.models import Models
+from workers.residents import Resident
+from workers.slot import LOADING, UNLOADING, Slot
+
+
+def worker_identity() -> str:
+    """Make a name for this process that no other has had."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+
+
+def describe(models: Models, worker: str, wall: float, now: float) -> worker_pb2.WorkerStatus:
+    """Describe a worker at `wall`, seconds since 1970, which is `now` on the models' clock."""
+    return worker_pb2.WorkerStatus(
+        worker=worker,
+        memory_budget=models.budget,
+        memory_used=models.memory,
+        draining=models.draining,
+        models=_models(models, wall - now),
+    )
+
+
+def _models(models: Models, offset: float) -> Iterator[worker_pb2.WorkerModel]:
+    for resident in models.residents:
+        yield _resident(resident, models.slot(resident.spec.weights), offset)
+    for slot in models.slots:
+        if slot.state == UNLOADING and not models.residents.of(slot.spec.weights):
+            yield _slot(slot)
+
+
+def _resident(resident: Resident, slot: Slot | None, offset: float) -> worker_pb2.WorkerModel:
+    model = _slot(slot) if slot else worker_pb2.WorkerModel(state=LOADING)
+    model.spec.CopyFrom(resident.spec)
+    at_once = model.max_sequences
+    model.running = min(resident.active, at_once)
+    model.waiting = resident.active - model.running
+    if resident.deadline is not None:
+        model.expires_at.CopyFrom(_timestamp(resident.deadline + offset))
+    return model
+
+
+def _slot(slot: Slot) -> worker_pb2.WorkerModel:
+    model = worker_pb2.WorkerModel(spec=slot.spec, state=slot.state, memory=slot.memory)
+    if slot.engine:
+        limits = slot.engine.limits
+        model.context_length = limits.context_length
+        model.max_sequences = limits.max_sequences
+        model.accelerator = limits.accelerator
+    return model
+
+
+def _timestamp(seconds: float) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromNanoseconds(int(seconds * 1e9))
+    return timestamp

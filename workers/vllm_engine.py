@@ -1,0 +1,178 @@
+"""vLLM behind the engine seam: `AsyncLLM` here, its core in a process of its own.
+
+Importing this module imports vLLM, which takes seconds: only the factory does it.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import cast
+
+from vllm.exceptions import VLLMClientError
+from vllm.inputs.engine import tokens_input
+from vllm.outputs import RequestOutput
+from vllm.pooling_params import PoolingParams
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+from vllm.v1.metrics.stats import RequestStateStats
+
+from common.durations import SECOND
+from common.errors import CapabilityMissing, InvalidRequest, WorkerLost
+from protos.paddock.v1 import generation_pb2
+from workers.engine import Limits, Plan, Step, Timing, Tokenizer
+from workers.logprobs import token_logprobs
+from workers.sampling import sampling_params
+from workers.vllm_start import engine_arguments, start
+
+_SHUTDOWN_SECONDS = 5.0
+_HEALTH_INTERVAL = 0.1
+
+# vLLM's, by its own names; "abort" and "error" mean that the engine gave up.
+_REASONS = {
+    "stop": generation_pb2.FINISH_REASON_STOP,
+    "length": generation_pb2.FINISH_REASON_LENGTH,
+    "repetition": generation_pb2.FINISH_REASON_STOP,
+}
+
+
+class VllmEngine:
+    """One model on vLLM."""
+
+    def __init__(self, llm: AsyncLLM, name: str, limits: Limits, *, pooling: bool) -> None:
+        self._llm = llm
+        self._name = name
+        self._limits = limits
+        self._pooling = pooling
+        self._numbers = count()
+        self._closing = False
+
+    @classmethod
+    async def start(
+        cls,
+        name: str,
+        folder: Path,
+        plan: Plan,
+        *,
+        pooling: bool,
+        max_sequences: int,
+        accelerator: bool,
+    ) -> "VllmEngine":
+        """Start the engine's process with the model in `folder`.
+
+        Cancelled, it waits for the start to end, then ends the engine.
+
+        Raises:
+            LoadFailed: vLLM refused the model.
+        """
+        arguments = engine_arguments(
+            name,
+            folder,
+            plan,
+            pooling=pooling,
+            max_sequences=max_sequences,
+            accelerator=accelerator,
+        )
+        starting = asyncio.create_task(asyncio.to_thread(start, arguments))
+        cancelled = False
+        while not starting.done():
+            try:
+                await asyncio.wait({starting})
+            except asyncio.CancelledError:
+                cancelled = True
+        llm = starting.result()
+        limits = Limits(llm.model_config.max_model_len, max_sequences, accelerator)
+        engine = cls(llm, name, limits, pooling=pooling)
+        if cancelled:
+            await engine.aclose()
+            raise asyncio.CancelledError
+        return engine
+
+    @property
+    def limits(self) -> Limits:
+        """What it can hold."""
+        return self._limits
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer."""
+        return cast(Tokenizer, self._llm.get_tokenizer())
+
+    async def generate(
+        self, prompt: list[int], generation: generation_pb2.Generation
+    ) -> AsyncGenerator[Step, None]:
+        """Continue a prompt; see the seam."""
+        if self._pooling:
+            raise CapabilityMissing(f'"{self._name}" does not support generate')
+        with _engine_errors():
+            parameters = sampling_params(generation, len(prompt), self._limits.context_length)
+            outputs = self._llm.generate(
+                tokens_input(prompt), parameters, f"sequence-{next(self._numbers)}"
+            )
+            async with aclosing(outputs):
+                async for output in outputs:
+                    yield _step(output, generation.logprobs)
+
+    async def embed(self, prompts: list[list[int]]) -> list[list[float]]:
+        """Pool prompts; see the seam."""
+        if not self._pooling:
+            raise CapabilityMissing(f'"{self._name}" does not support embeddings')
+        with _engine_errors():
+            return await asyncio.gather(*(self._embed(prompt) for prompt in prompts))
+
+    async def _embed(self, prompt: list[int]) -> list[float]:
+        parameters = PoolingParams(task="embed", use_activation=False)
+        outputs = self._llm.encode(tokens_input(prompt), parameters, f"input-{next(self._numbers)}")
+        async with aclosing(outputs):
+            async for output in outputs:
+                vector: list[float] = output.outputs.data.tolist()
+        return vector
+
+    @property
+    def alive(self) -> bool:
+        """Whether the core runs."""
+        return not self._llm.errored
+
+    async def died(self) -> None:
+        """Return when the core has died; see the seam."""
+        while self.alive:  # noqa: ASYNC110
+            await asyncio.sleep(_HEALTH_INTERVAL)  # vLLM has no event for it
+
+    async def aclose(self) -> None:
+        """End the core; see the seam."""
+        if self._llm.output_handler:
+            self._llm.output_handler.cancel()
+        await asyncio.to_thread(self._llm.shutdown, _SHUTDOWN_SECONDS)
+
+
+def _step(output: RequestOutput, alternatives: int) -> Step:
+    completion = output.outputs[0]
+    logprobs = token_logprobs(completion.token_ids, completion.logprobs or (), alternatives)
+    if not output.finished:
+        return Step(completion.text, completion.token_ids, logprobs)
+    if completion.finish_reason not in _REASONS:
+        raise WorkerLost
+    reason = _REASONS[completion.finish_reason]
+    timing = _timing(output.metrics) if output.metrics else None
+    return Step(completion.text, completion.token_ids, logprobs, reason, timing)
+
+
+def _timing(times: RequestStateStats) -> Timing:
+    return Timing(
+        prompt=int((times.first_token_ts - times.scheduled_ts) * SECOND),
+        completion=int((times.last_token_ts - times.first_token_ts) * SECOND),
+    )
+
+
+@contextmanager
+def _engine_errors() -> Iterator[None]:
+    """Raise our errors for vLLM's."""
+    try:
+        yield
+    except EngineDeadError as error:
+        raise WorkerLost from error
+    except (VLLMClientError, ValueError) as error:
+        raise InvalidRequest(str(error)) from error
+    except EngineGenerateError as error:
+        raise WorkerLost from error

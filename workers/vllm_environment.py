@@ -1,0 +1,41 @@
+"""The environment that vLLM reads, set before it is imported anywhere."""
+
+import logging
+import os
+import warnings
+
+FAILURES_VARIABLE = "PADDOCK_ENGINE_FAILURES"
+
+_SETTINGS = {
+    # On a CPU vLLM honours `distributed_executor_backend="uni"` with this alone. The engine
+    # has its own process all the same.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    # Everything an engine needs lies in the model's folder.
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+# Without it the first request for log probabilities holds every sequence up for twenty
+# seconds, while a function of the sampler is compiled.
+_CPU_SETTINGS = {"TORCHDYNAMO_DISABLE": "1"}
+_DEFAULTS = {
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore",
+}
+
+
+def prepare_environment(failures: str, *, accelerator: bool) -> None:
+    """Set the variables; engines leave the reasons of failed starts in the folder `failures`."""
+    os.environ.update(_SETTINGS)
+    if not accelerator:
+        os.environ.update(_CPU_SETTINGS)
+    os.environ[FAILURES_VARIABLE] = failures
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])

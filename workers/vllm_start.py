@@ -1,0 +1,116 @@
+"""Starting and ending vLLM: its arguments, its process, and why it did not start."""
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import vllm.envs
+from vllm.config import StructuredOutputsConfig
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.model_executor.models.registry import ModelRegistry
+from vllm.platforms import current_platform
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.executor import Executor
+from vllm.v1.metrics.loggers import StatLoggerBase
+
+from common.errors import LoadFailed
+from workers.engine import Plan
+from workers.vllm_environment import FAILURES_VARIABLE
+
+# vLLM's own setting knows `fork` and `spawn` alone. A fork of this process, which is full of
+# threads, could deadlock; a spawned one would import for ten seconds.
+vllm.envs.VLLM_WORKER_MULTIPROC_METHOD = "forkserver"  # type: ignore[assignment]
+
+
+def engine_arguments(
+    name: str, folder: Path, plan: Plan, *, pooling: bool, max_sequences: int, accelerator: bool
+) -> AsyncEngineArgs:
+    """Give vLLM's arguments for a model in a folder."""
+    return AsyncEngineArgs(
+        model=str(folder),
+        served_model_name=name,
+        runner="pooling" if pooling else "generate",
+        dtype=plan.dtype,
+        max_model_len=plan.context_length or -1,
+        max_num_seqs=max_sequences,
+        kv_cache_memory_bytes=plan.kv_cache or None,
+        enable_prefix_caching=not pooling,
+        enforce_eager=not accelerator,
+        distributed_executor_backend="uni",
+        worker_cls="workers.engine_core.EngineWorker",
+        additional_config={"threads": plan.threads},
+        structured_outputs_config=StructuredOutputsConfig(
+            backend="guidance", disable_any_whitespace=True
+        ),
+        trust_remote_code=False,
+        disable_log_stats=True,
+        use_tqdm_on_load=False,
+        seed=0,
+    )
+
+
+def start(arguments: AsyncEngineArgs) -> AsyncLLM:
+    """Start an engine's process and wait until it is ready; blocks for seconds.
+
+    Raises:
+        LoadFailed: vLLM refused the model; the message is vLLM's reason.
+    """
+    reason: Path | None = None
+    try:
+        if current_platform.is_cpu():
+            _import_architectures(Path(arguments.model))
+        config = arguments.create_engine_config()
+        reason = Path(os.environ[FAILURES_VARIABLE]) / config.instance_id
+        return AsyncLLM(
+            vllm_config=config,
+            executor_class=Executor.get_class(config),
+            log_stats=False,
+            log_requests=False,
+            stat_loggers=[_Silent],
+        )
+    except Exception as error:
+        raise LoadFailed(f"the engine did not start: {_explain(error, reason)}") from error
+    finally:
+        if reason:
+            reason.unlink(missing_ok=True)
+
+
+def _import_architectures(folder: Path) -> None:
+    """Tell vLLM's registry about a model's classes from this process.
+
+    Left to itself it inspects them in another, so as not to touch a GPU here: nine seconds
+    where half of one is enough, and a process that would outlive this one.
+    """
+    config = json.loads((folder / "config.json").read_bytes())
+    for architecture in config.get("architectures") or ():
+        _import_architecture(architecture)
+
+
+@cache
+def _import_architecture(architecture: str) -> None:
+    if known := ModelRegistry.models.get(architecture):
+        ModelRegistry.register_model(architecture, known.load_model_cls())
+
+
+def _explain(error: Exception, reason: Path | None) -> str:
+    """Give the shortest text that says what was wrong, from the engine's process if it failed."""
+    if reason and reason.exists():
+        return reason.read_text(encoding="utf-8")
+    if isinstance(error, pydantic.ValidationError):
+        return "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
+    return str(error) or type(error).__name__
+
+
+class _Silent(StatLoggerBase):
+    """Logs nothing. With a logger of any kind vLLM notes the times of each request."""
+
+    def __init__(self, vllm_config: Any, engine_index: int = 0) -> None: ...
+
+    def record(self, *arguments: Any, **named: Any) -> None:
+        """Take a step's statistics."""
+
+    def log_engine_initialized(self) -> None:
+        """Take the news that the engine is ready."""
