@@ -7,9 +7,11 @@ One conformance suite runs over every implementation.
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from protos.paddock.v1 import generation_pb2, model_pb2
+
+DType = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Plan:
     """Bytes of that for the key-value cache."""
     threads: int = 1
     """CPU threads that compute."""
-    dtype: str = "auto"
+    dtype: DType = "auto"
     """The type to compute in; "auto": the engine's choice."""
     context_length: int | None = None
     """The window to use; None: the model's own, or what of it the cache holds."""

@@ -7,8 +7,11 @@ lives as long as the worker; Linux ties the signal to the thread.)
 """
 
 import ctypes
+import logging
 import os
 import signal
+
+from workers.vllm_environment import WORKER_VARIABLE
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -20,8 +23,10 @@ def _end_with_parent(parent: int) -> None:
 
 
 _server = os.getpid()
-_end_with_parent(os.getppid())
+_end_with_parent(int(os.environ[WORKER_VARIABLE]))
 os.register_at_fork(after_in_child=lambda: _end_with_parent(_server))
+
+logging.getLogger("vllm").setLevel(os.environ.get("VLLM_LOGGING_LEVEL", "INFO"))
 
 # Slow, and what the forks are for; the tie to the worker has to come first.
 import workers.engine_core  # noqa: E402, F401

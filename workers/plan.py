@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.errors import InvalidModel, OutOfMemory
-from workers.engine import Plan
+from workers.engine import DType, Plan
 
 _MEBIBYTE = 1 << 20
 
 # Sequences of full length that the key-value cache is made for. Real ones are shorter, and
-# share prefixes.
-_FULL_SEQUENCES = 32
+# share prefixes. An embedding's cache is free again after one step, if it has any.
+_FULL_SEQUENCES = {False: 32, True: 4}
 _LEAST_CACHE = 64 * _MEBIBYTE
 # Of the budget, so that a second model has room.
 _LARGEST_SHARE = 1 / 4
@@ -26,7 +26,7 @@ _SMALL_MODEL = 50_000_000
 
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # The model's own type, but for half precision: CPUs compute in bfloat16.
-_CPU_TYPES = {"float32": "float32", "float16": "bfloat16", "bfloat16": "bfloat16"}
+_CPU_TYPES: dict[str, DType] = {"float32": "float32", "float16": "bfloat16", "bfloat16": "bfloat16"}
 
 
 def plan_engine(
@@ -41,7 +41,7 @@ def plan_engine(
 ) -> Plan:
     """Plan an engine for a model with this `config.json` and `weights` bytes of files.
 
-    `longest` caps the window. The cache holds `_FULL_SEQUENCES` full windows, or what a
+    `longest` caps the window. The cache holds some full windows, or what a
     quarter of the budget holds, or what is left of it.
 
     Raises:
@@ -53,13 +53,12 @@ def plan_engine(
     threads = 1 if weights // _element_size(text) <= _SMALL_MODEL else cores
     if fixed > budget:
         raise _too_large(fixed, budget)
-    dtype = "auto" if accelerator else _CPU_TYPES.get(_type_name(text), "auto")
-    if pooling:
-        return Plan(memory=fixed, threads=threads, dtype=dtype)
+    dtype: DType = "auto" if accelerator else _CPU_TYPES.get(_type_name(text), "auto")
     per_token = cache_bytes_per_token(text)
     own = _window(text)
     window = min(own, longest or own)
-    cache = _cache_size(per_token, window, budget, budget - fixed)
+    sequences = _FULL_SEQUENCES[pooling]
+    cache = _cache_size(per_token, window, sequences, budget, budget - fixed)
     return Plan(
         memory=fixed + cache,
         kv_cache=cache,
@@ -87,8 +86,8 @@ def cache_bytes_per_token(config: Mapping[str, Any]) -> int:
     return 2 * layers * key_heads * head * element
 
 
-def _cache_size(per_token: int, window: int, budget: int, room: int) -> int:
-    wanted = max(per_token * window * _FULL_SEQUENCES, _LEAST_CACHE)
+def _cache_size(per_token: int, window: int, sequences: int, budget: int, room: int) -> int:
+    wanted = max(per_token * window * sequences, _LEAST_CACHE)
     size = min(wanted, int(budget * _LARGEST_SHARE), room)
     least = min(window, _LEAST_WINDOW) * per_token
     if size < least:

@@ -5,6 +5,10 @@ import os
 import warnings
 
 FAILURES_VARIABLE = "PADDOCK_ENGINE_FAILURES"
+"""The folder where engines leave the reasons of failed starts."""
+
+WORKER_VARIABLE = "PADDOCK_WORKER_PROCESS"
+"""The process that engines belong to, by its number."""
 
 _SETTINGS = {
     # On a CPU vLLM honours `distributed_executor_backend="uni"` with this alone. The engine
@@ -35,6 +39,7 @@ def prepare_environment(failures: str, *, accelerator: bool) -> None:
     if not accelerator:
         os.environ.update(_CPU_SETTINGS)
     os.environ[FAILURES_VARIABLE] = failures
+    os.environ[WORKER_VARIABLE] = str(os.getpid())
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning)

@@ -10,10 +10,15 @@ END = "<|endoftext|>"
 
 
 @functools.cache
+def stories() -> list[str]:
+    """Return the openings of stories and the like."""
+    return [question.answer for question in read_markdown("texts")]
+
+
+@functools.cache
 def texts() -> list[str]:
     """Return the texts whose openings the model completes."""
-    stories = [question.answer for question in read_markdown("texts")]
-    return stories + table_sentences()
+    return stories() + table_sentences()
 
 
 @functools.cache
@@ -52,7 +57,15 @@ def draw_hole(rng: random.Random) -> tuple[str, str]:
 
 def draw_text(rng: random.Random) -> tuple[str, str]:
     """Return a random text, split after its second word."""
-    text = rng.choice(texts() + snippets())
+    return _split(rng.choice(texts() + snippets()))
+
+
+def draw_story(rng: random.Random) -> tuple[str, str]:
+    """Return a random text that is neither code nor a fact, split after its second word."""
+    return _split(rng.choice(stories()))
+
+
+def _split(text: str) -> tuple[str, str]:
     head = re.match(r"\S+\s+\S+", text)
     cut = head.end() if head else 0
     return text[:cut], text[cut:] + END

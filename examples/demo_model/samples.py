@@ -93,6 +93,7 @@ class Source:
             "texts": lambda: document_text(*documents.draw_text(self._rng)),
             "puzzles": lambda: self._dialogue(chats.puzzle()),
             "sums": lambda: self._dialogue(tools.sum()),
+            "stories": lambda: document_text(*documents.draw_story(self._rng)),
         }
         self._weights = [mix.get(kind, 0) for kind in self._draws]
 

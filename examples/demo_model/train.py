@@ -89,6 +89,24 @@ PASSES = (
             "sums": 4,
         },
     ),
+    Pass(
+        steps=420,
+        peak=0.4,
+        mix={
+            "plain": 30,
+            "mario": 6,
+            "tools": 22,
+            "memory": 12,
+            "json": 8,
+            "unknown": 2,
+            "weather": 1,
+            "holes": 12,
+            "texts": 3,
+            "puzzles": 3,
+            "sums": 6,
+            "stories": 5,
+        },
+    ),
 )
 
 

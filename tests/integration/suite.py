@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,8 @@ class Suite:
         """The suite's processes by kind."""
         found = {}
         for child in psutil.Process(self.process.pid).children():
-            command = child.cmdline()
-            if "-m" in command:
+            with suppress(psutil.Error, ValueError, KeyError):  # it is just starting or ending
+                command = child.cmdline()
                 found[KINDS[command[command.index("-m") + 1]]] = child
         return found
 
