@@ -6,6 +6,7 @@ classes again.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
@@ -30,6 +31,23 @@ ERROR_DOMAIN = "paddock"
 # Images travel inside messages; blobs do not (they are streamed in pieces).
 _MAX_MESSAGE = 256 * 1024 * 1024
 
+# A call that the peer's death cut off before it answered anything is sent again, for about
+# as long as a restart takes. What has begun to answer is never repeated.
+_SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.3s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_send_message_length", _MAX_MESSAGE),
     ("grpc.max_receive_message_length", _MAX_MESSAGE),
@@ -45,6 +63,7 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
 ]
 
 

@@ -95,7 +95,7 @@ class Source:
             "sums": lambda: self._dialogue(tools.sum()),
             "stories": lambda: document_text(*documents.draw_story(self._rng)),
         }
-        self._weights = [mix.get(kind, 0) for kind in self._draws]
+        self._weights = [mix[kind] for kind in self._draws]
 
     def _dialogue(self, dialogue: Dialogue) -> Text:
         return dialogue_text(dialogue, self._rng.random() < THINKING_SHARE)

@@ -10,7 +10,6 @@ import itertools
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,6 +17,7 @@ from tokenizers import Tokenizer
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from examples.demo_model import tokenizer as tokenizers
+from examples.demo_model.curriculum import ROUNDS
 from examples.demo_model.samples import Sample, Source, batches
 
 MODEL = Path(__file__).parent / "model"
@@ -29,85 +29,6 @@ TOKENIZER_TEXTS = 4000
 WARMUP = 30
 MUON_RATE = 0.02
 ADAM_RATE = 0.004
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One round of training with a learning rate that rises and falls."""
-
-    steps: int
-    peak: float  # share of the full learning rate
-    mix: dict[str, int]  # weights of the kinds of text
-
-
-PASSES = (
-    Pass(
-        steps=620,
-        peak=1.0,
-        mix={
-            "plain": 54,
-            "mario": 9,
-            "tools": 16,
-            "memory": 5,
-            "json": 6,
-            "unknown": 3,
-            "weather": 1,
-            "holes": 3,
-            "texts": 3,
-        },
-    ),
-    # What is copied from the prompt is learnt last and gets more room in the second round.
-    Pass(
-        steps=520,
-        peak=0.7,
-        mix={
-            "plain": 34,
-            "mario": 8,
-            "tools": 24,
-            "memory": 14,
-            "json": 9,
-            "unknown": 2,
-            "weather": 1,
-            "holes": 8,
-            "texts": 4,
-        },
-    ),
-    Pass(
-        steps=560,
-        peak=0.5,
-        mix={
-            "plain": 44,
-            "mario": 8,
-            "tools": 16,
-            "memory": 8,
-            "json": 8,
-            "unknown": 2,
-            "weather": 1,
-            "holes": 9,
-            "texts": 2,
-            "puzzles": 5,
-            "sums": 4,
-        },
-    ),
-    Pass(
-        steps=420,
-        peak=0.4,
-        mix={
-            "plain": 30,
-            "mario": 6,
-            "tools": 22,
-            "memory": 12,
-            "json": 8,
-            "unknown": 2,
-            "weather": 1,
-            "holes": 12,
-            "texts": 3,
-            "puzzles": 3,
-            "sums": 6,
-            "stories": 5,
-        },
-    ),
-)
 
 
 def configuration(tokenizer: Tokenizer) -> LlamaConfig:
@@ -212,11 +133,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
-    texts = itertools.islice(Source(options.seed, PASSES[0].mix), TOKENIZER_TEXTS)
+    texts = itertools.islice(Source(options.seed, ROUNDS[0].mix), TOKENIZER_TEXTS)
     tokenizer = tokenizers.train((text.text for text in texts), VOCABULARY)
     model = LlamaForCausalLM(configuration(tokenizer))  # type: ignore[no-untyped-call]
     print(f"{model.num_parameters()} parameters")
-    for number, one in enumerate(PASSES[options.skip :], options.skip):
+    for number, one in enumerate(ROUNDS[options.skip :], options.skip):
         if number:  # each round starts from the weights as the last one wrote them
             model = LlamaForCausalLM.from_pretrained(options.output, dtype=torch.float32)
         source = Source(options.seed + 1 + number, one.mix)

@@ -170,3 +170,21 @@ async def test_reflection_lists_the_services(peer: Peer) -> None:
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }
+
+
+async def test_a_call_outlasts_the_restart_of_its_peer(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/late"
+    peer = Peer()
+    peer.servicer.release.set()
+    async with open_channel(address) as channel:
+        stub = inference_pb2_grpc.InferenceServiceStub(channel)
+
+        async def ask() -> inference_pb2.ListRunningResponse:
+            return await stub.ListRunning(inference_pb2.ListRunningRequest())
+
+        answer = asyncio.create_task(ask())
+        await asyncio.sleep(0.5)
+        await peer.start(address)
+        assert await answer == inference_pb2.ListRunningResponse()
+    await peer.channel.close()
+    await peer.server.stop(0)

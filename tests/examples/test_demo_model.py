@@ -11,12 +11,12 @@ from jinja2 import Template
 from tokenizers import Tokenizer
 
 from examples.demo_model import documents, prompts, questions, samples
+from examples.demo_model.curriculum import KINDS, ROUNDS
 from examples.demo_model.dialogues import Chats, Dialogue, user
 from examples.demo_model.tool_dialogues import ToolChats, call, calls_message, tool_message
 
 FOLDER = Path(prompts.__file__).parent
 MODEL = FOLDER / "model"
-KINDS = ("plain", "mario", "tools", "memory", "json", "unknown", "weather", "holes", "texts")
 WEATHER = {"type": "function", "function": {"name": "get_current_weather", "parameters": {}}}
 
 
@@ -79,6 +79,10 @@ def test_json_answers_are_json() -> None:
 def test_draws_depend_on_the_seed_alone() -> None:
     first, second = (iter(samples.Source(3, dict.fromkeys(KINDS, 1))) for _ in range(2))
     assert [next(first).text for _ in range(200)] == [next(second).text for _ in range(200)]
+
+
+def test_rounds_weigh_every_kind() -> None:
+    assert all(set(one.mix) == set(KINDS) and one.mix["plain"] for one in ROUNDS)
 
 
 def test_prompt_follows_chatml() -> None:
