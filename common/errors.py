@@ -13,7 +13,8 @@
     ├── TooLarge                  a limit of ours was passed
     ├── Unsupported               not offered (yet)
     ├── Busy                      a queue is full
-    ├── OutOfMemory               no worker can hold the model
+    ├── OutOfMemory               the model is too large for a worker
+    │   └── NoRoom                what is in use leaves no room for it now
     ├── Unavailable               a process cannot be reached
     ├── WorkerLost                the engine died under the request
     ├── LoadFailed                the engine refused the model
@@ -109,9 +110,15 @@ class Busy(PaddockError):
 
 
 class OutOfMemory(PaddockError):
-    """What is in use leaves no room for the model."""
+    """The model is too large for a worker."""
 
     grpc_status = grpc.StatusCode.RESOURCE_EXHAUSTED
+    http_status = 500
+
+
+class NoRoom(OutOfMemory):
+    """What is in use leaves no room for the model; later there may be."""
+
     http_status = 503
 
 

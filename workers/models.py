@@ -70,7 +70,8 @@ class Models:
         """Give a model's engine, loaded first where it is not; it stays within the block.
 
         Raises:
-            OutOfMemory: what is in use leaves no room.
+            OutOfMemory: the model is too large.
+            NoRoom: what is in use leaves no room.
             LoadFailed: the engine refused the model.
             PaddockError: its files could not be brought here.
         """

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from common.durations import SECOND
-from common.errors import OutOfMemory
+from common.errors import NoRoom
 from protos.paddock.v1 import model_pb2
 
 
@@ -26,6 +26,10 @@ class Resident:
     deadline: float | None = None
     """When it expires; None while it is in use, and for ever."""
     used_at: float = 0.0
+
+    def expiry(self, now: float) -> float | None:
+        """Tell when it expires if nobody asks for it any more; None: never."""
+        return _deadline(self.keep_alive, now) if self.active else self.deadline
 
 
 class Residents:
@@ -114,7 +118,7 @@ def choose_victims(holdings: Iterable[Holding], need: int, budget: int) -> list[
     """Choose the engines to evict so that `need` bytes fit: idle ones, least recently used first.
 
     Raises:
-        OutOfMemory: not even evicting all that may be evicted makes room.
+        NoRoom: not even evicting all that may be evicted makes room.
     """
     held = list(holdings)
     excess = sum(holding.memory for holding in held) + need - budget
@@ -125,7 +129,7 @@ def choose_victims(holdings: Iterable[Holding], need: int, budget: int) -> list[
         victims.append(holding.weights)
         excess -= holding.memory
     if excess > 0:
-        raise OutOfMemory(
+        raise NoRoom(
             f"model requires more memory ({_gigabytes(need)}) than is available "
             f"({_gigabytes(max(need - excess, 0))})"
         )

@@ -5,8 +5,7 @@ import socket
 from collections.abc import Iterator
 from uuid import uuid4
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
+from common.durations import SECOND
 from protos.paddock.v1 import worker_pb2
 from workers.models import Models
 from workers.residents import Resident
@@ -25,26 +24,28 @@ def describe(models: Models, worker: str, wall: float, now: float) -> worker_pb2
         memory_budget=models.budget,
         memory_used=models.memory,
         draining=models.draining,
-        models=_models(models, wall - now),
+        models=_models(models, wall, now),
     )
 
 
-def _models(models: Models, offset: float) -> Iterator[worker_pb2.WorkerModel]:
+def _models(models: Models, wall: float, now: float) -> Iterator[worker_pb2.WorkerModel]:
     for resident in models.residents:
-        yield _resident(resident, models.slot(resident.spec.weights), offset)
+        model = _resident(resident, models.slot(resident.spec.weights))
+        expiry = resident.expiry(now)
+        if expiry is not None:
+            model.expires_at.FromNanoseconds(int((expiry - now + wall) * SECOND))
+        yield model
     for slot in models.slots:
         if slot.state == UNLOADING and not models.residents.of(slot.spec.weights):
             yield _slot(slot)
 
 
-def _resident(resident: Resident, slot: Slot | None, offset: float) -> worker_pb2.WorkerModel:
+def _resident(resident: Resident, slot: Slot | None) -> worker_pb2.WorkerModel:
     model = _slot(slot) if slot else worker_pb2.WorkerModel(state=LOADING)
     model.spec.CopyFrom(resident.spec)
     at_once = model.max_sequences
     model.running = min(resident.active, at_once)
     model.waiting = resident.active - model.running
-    if resident.deadline is not None:
-        model.expires_at.CopyFrom(_timestamp(resident.deadline + offset))
     return model
 
 
@@ -56,9 +57,3 @@ def _slot(slot: Slot) -> worker_pb2.WorkerModel:
         model.max_sequences = limits.max_sequences
         model.accelerator = limits.accelerator
     return model
-
-
-def _timestamp(seconds: float) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromNanoseconds(int(seconds * 1e9))
-    return timestamp

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from common.errors import OutOfMemory, PaddockError, Unavailable, WorkerLost
+from common.errors import NoRoom, OutOfMemory, PaddockError, Unavailable, WorkerLost
 from services.inference.fleet import Fleet
 from services.inference.placement import may_find_room
 from services.inference.worker_client import WorkerClient
@@ -14,7 +14,7 @@ _MAX_LOSSES = 3
 class Attempts:
     """Names one worker after another, until one serves the request or hope is lost.
 
-    Workers that had no room are left out until something changes in the fleet; all
+    Workers that refused are left out until something changes in the fleet; all
     waiting ends at the deadline.
     """
 
@@ -22,7 +22,7 @@ class Attempts:
         self._fleet = fleet
         self._weights = weights
         self._deadline = asyncio.get_running_loop().time() + timeout
-        self._excluded: set[str] = set()
+        self._refusals: dict[str, PaddockError] = {}  # by worker, since the last change
         self._losses = 0
         self._error: PaddockError = Unavailable("no worker is available; try again later")
 
@@ -35,7 +35,7 @@ class Attempts:
         try:
             async with asyncio.timeout_at(self._deadline):
                 while True:
-                    worker = await self._fleet.place(self._weights, self._excluded)
+                    worker = await self._fleet.place(self._weights, self._refusals)
                     if worker:
                         return worker
                     await self._wait_for_room()
@@ -54,15 +54,14 @@ class Attempts:
             if self._losses >= _MAX_LOSSES:
                 raise error
         elif isinstance(error, OutOfMemory | Unavailable):
-            self._excluded.add(worker.address)
+            self._refusals[worker.address] = error
         else:
             raise error
 
     async def _wait_for_room(self) -> None:
-        can_change = isinstance(self._error, Unavailable) or may_find_room(
-            self._fleet.candidates(), self._weights
-        )
-        if not can_change:
+        kinds = {type(refusal) for refusal in self._refusals.values()}
+        may_end = NoRoom in kinds and may_find_room(self._fleet.candidates(), self._weights)
+        if Unavailable not in kinds and not may_end:
             raise self._error
         await self._fleet.change()
-        self._excluded.clear()
+        self._refusals.clear()

@@ -37,12 +37,12 @@ def choose(
 
 
 def may_find_room(candidates: Sequence[Candidate], weights: str) -> bool:
-    """Tell whether waiting can help a model that no worker had room for.
+    """Tell whether waiting can help a model that no worker has room for now.
 
-    It can while another model works, loads or is to expire: then memory will be freed.
+    It can while another model works, loads or leaves: then memory will be freed.
     """
     return any(
-        model.running or model.waiting or model.state != READY or model.HasField("expires_at")
+        model.running or model.waiting or model.state != READY
         for candidate in candidates
         for model in candidate.status.models
         if model.spec.weights != weights

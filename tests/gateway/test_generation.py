@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from common.durations import FOREVER, SECOND
-from common.errors import Busy, CapabilityMissing, OutOfMemory, WorkerLost
+from common.errors import Busy, CapabilityMissing, NoRoom, OutOfMemory, WorkerLost
 from protos.paddock.v1 import generation_pb2
 from tests.gateway.conftest import STREAM_BUFFER, World
 
@@ -225,7 +225,8 @@ async def test_a_wrong_format_is_named(world: World, value: object) -> None:
     ("failure", "status"),
     [
         (Busy("server busy, please try again.  maximum pending requests exceeded"), 503),
-        (OutOfMemory("no room"), 503),
+        (NoRoom("no room"), 503),
+        (OutOfMemory("too large"), 500),
         (CapabilityMissing('"tiny" does not support chat'), 400),
         (WorkerLost(), 500),
     ],

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import CapabilityMissing, LoadFailed, OutOfMemory
+from common.errors import CapabilityMissing, LoadFailed, NoRoom
 from common.rpc import rpc_errors
 from protos.paddock.v1 import inference_pb2, model_pb2, worker_pb2
 from tests.workers.fakes import FakeFactory, load_failure
@@ -107,7 +107,7 @@ async def test_what_is_in_use_is_not_evicted(tmp_path: Path) -> None:
         router = worker.router()
         router.start(1, model("a"), completion("abc"))
         await router.read()
-        with pytest.raises(OutOfMemory, match="requires more memory"):
+        with pytest.raises(NoRoom, match="requires more memory"):
             await load(worker, model("b"))
         assert names(await status(worker)) == {"a"}
         router.cancel(1)
@@ -121,7 +121,7 @@ async def test_what_a_request_keeps_for_ever_is_not_evicted(tmp_path: Path) -> N
     async with running_worker(tmp_path, FakeFactory(memory=600)) as worker:
         await load(worker, model("a"), keep_alive=-1)
         assert not (await status(worker)).models[0].HasField("expires_at")
-        with pytest.raises(OutOfMemory):
+        with pytest.raises(NoRoom):
             await load(worker, model("b"))
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from common.durations import SECOND
-from common.errors import OutOfMemory
+from common.errors import NoRoom
 from protos.paddock.v1 import model_pb2
 from workers.residents import Holding, Residents, choose_victims
 
@@ -89,5 +89,5 @@ def test_the_least_recently_used_go(holdings: list[Holding], need: int, victims:
 
 
 def test_what_is_in_use_stays() -> None:
-    with pytest.raises(OutOfMemory):
+    with pytest.raises(NoRoom):
         choose_victims([held("a", 60, evictable=False)], 50, budget=100)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from common.errors import LoadFailed, ModelNotFound, OutOfMemory
+from common.errors import LoadFailed, ModelNotFound, NoRoom, OutOfMemory
 from common.rpc import Server
 from protos.paddock.v1 import (
     generation_pb2,
@@ -129,7 +129,9 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
         if self.refuse_to_load:
             raise LoadFailed("no such architecture")
         if spec.weights not in self.models and len(self.models) >= self.room:
-            raise OutOfMemory(f"{self.name} is full")
+            raise NoRoom(f"{self.name} is full")
+        if spec.weights == "huge":
+            raise OutOfMemory("too large")
         self.models[spec.weights] = worker_pb2.WorkerModel(
             spec=spec, state=worker_pb2.WorkerModel.STATE_READY, max_sequences=2, memory=1
         )

@@ -11,6 +11,7 @@ from common.errors import (
     CapabilityMissing,
     LoadFailed,
     ModelNotFound,
+    NoRoom,
     OutOfMemory,
     WorkerLost,
 )
@@ -35,7 +36,7 @@ class Cluster:
     async def start(self) -> None:
         registry = Server()
         models = FakeRegistry(  # type: ignore[abstract]
-            one=resolved("one"), two=resolved("two"), three=resolved("three")
+            one=resolved("one"), two=resolved("two"), three=resolved("three"), huge=resolved("huge")
         )
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(models, registry.grpc)
         self.registry = registry
@@ -140,7 +141,7 @@ async def test_a_request_waits_for_a_worker_to_come_back(cluster: Cluster) -> No
 async def test_no_room_anywhere_is_an_error_unless_room_may_come(cluster: Cluster) -> None:
     await cluster.ask("one", "x")
     await cluster.ask("two", "x")
-    with pytest.raises(OutOfMemory, match="is full"):
+    with pytest.raises(NoRoom, match="is full"):
         await cluster.ask("three", "x")
     holder = next(worker for worker in cluster.workers if "one" in worker.models)
     holder.models["one"].running = 1
@@ -150,6 +151,17 @@ async def test_no_room_anywhere_is_an_error_unless_room_may_come(cluster: Cluste
     await asyncio.sleep(0.1)
     await cluster.router.unload(inference_pb2.UnloadRequest(model="one"))
     assert await answer == "at last "
+
+
+async def test_a_model_that_is_too_large_does_not_wait_for_room(cluster: Cluster) -> None:
+    await cluster.ask("one", "x")
+    for worker in cluster.workers:
+        worker.room = 2
+        for model in worker.models.values():
+            model.running = 1
+        await worker.announce()
+    with pytest.raises(OutOfMemory, match="too large"):
+        await asyncio.wait_for(cluster.ask("huge", "x"), 2)
 
 
 async def test_a_model_that_no_engine_starts_is_tried_once(cluster: Cluster) -> None:
