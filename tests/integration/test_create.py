@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import ollama
 import pytest
 
-from tests.integration.safetensors_folder import make_folder, upload
+from tests.integration.safetensors_folder import make_embedding_folder, make_folder, upload
 from tests.integration.suite import Suite, eventually
 
 
@@ -41,6 +41,26 @@ def test_a_folder_that_nobody_has_seen(suite: Suite, folder: Path) -> None:
     assert [model.model for model in client.list().models] == ["demo:latest"]
     weights = {digest for name, digest in files.items() if name.endswith(".safetensors")}
     assert not weights & suite.blobs()
+
+
+def test_an_embedding_model_beside_the_chat_model(suite: Suite, tmp_path: Path) -> None:
+    client = suite.client
+    client.create("embedder", files=upload(client, make_embedding_folder(tmp_path)))
+    assert client.show("embedder").capabilities == ["embedding"]
+    first, second = client.embed("embedder", ["why is the sky blue?", "blue sky"]).embeddings
+    assert len(first) == len(second) == 64
+    assert sum(value * value for value in first) == pytest.approx(1, abs=1e-4)
+    assert client.embed("embedder", "why is the sky blue?").embeddings[0] == pytest.approx(
+        first, abs=1e-3
+    )
+    assert client.generate("demo", "Hello!").response
+    assert {model.model for model in client.ps().models} >= {"embedder:latest", "demo:latest"}
+    with pytest.raises(ollama.ResponseError, match="does not support embeddings"):
+        client.embed("demo", "x")
+    with pytest.raises(ollama.ResponseError, match="does not support chat"):
+        client.chat("embedder", [{"role": "user", "content": "x"}])
+    client.generate("embedder", keep_alive=0)
+    client.delete("embedder")
 
 
 @pytest.mark.parametrize(
