@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
 from common.errors import InvalidRequest
@@ -38,6 +37,7 @@ WITHOUT_EFFECT = {
     "draft_num_predict": int,
 }
 _INTEGER_RANGE = {"seed": 2**63 - 1}
+_LARGEST_FLOAT = 3.4028234e38  # of 32 bits
 
 
 def parse_options(options: Mapping[str, Any]) -> generation_pb2.Options:
@@ -106,8 +106,10 @@ def _integer(name: str, value: object) -> int:
 
 
 def _float(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidRequest(f'option "{name}" must be of type float32')
+    if not -_LARGEST_FLOAT <= value <= _LARGEST_FLOAT:
+        raise InvalidRequest(f'option "{name}" is out of range')
     return float(value)
 
 

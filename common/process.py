@@ -10,16 +10,24 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
+from common.errors import PaddockError
+
 LIFELINE_VARIABLE = "PADDOCK_LIFELINE"
 
 
 def run_process(
     name: str, log_level: str, main: Callable[[asyncio.Event], Awaitable[None]]
 ) -> None:
-    """Run `main` until it returns; SIGTERM or SIGINT set the event that asks it to drain."""
+    """Run `main` until it returns; SIGTERM or SIGINT set the event that asks it to drain.
+
+    A `PaddockError` ends the process with status 1 and its message.
+    """
     configure_logging(name, log_level)
     follow_parent()
-    uvloop.run(_main(main))
+    try:
+        uvloop.run(_main(main))
+    except PaddockError as error:
+        sys.exit(f"{name}: {error.message}")
 
 
 def configure_logging(name: str, level: str) -> None:

@@ -31,22 +31,28 @@ ERROR_DOMAIN = "paddock"
 # Images travel inside messages; blobs do not (they are streamed in pieces).
 _MAX_MESSAGE = 256 * 1024 * 1024
 
-# A call that the peer's death cut off before it answered anything is sent again, for about
-# as long as a restart takes. What has begun to answer is never repeated.
+# A call that was cut off by the peer's death before it answered is sent again, for about as
+# long as a restart takes. An error that the peer itself answered is final (`_FINAL`), and so
+# is a deletion: the first one may have happened.
+_RETRY_POLICY = {
+    "maxAttempts": 5,
+    "initialBackoff": "0.3s",
+    "maxBackoff": "2s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
 _SERVICE_CONFIG = {
     "methodConfig": [
+        {"name": [{}], "retryPolicy": _RETRY_POLICY},
         {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.3s",
-                "maxBackoff": "2s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
+            "name": [
+                {"service": "paddock.v1.RegistryService", "method": "Delete"},
+                {"service": "paddock.v1.BlobService", "method": "DeleteManifest"},
+            ]
+        },
     ]
 }
+_FINAL = ("grpc-retry-pushback-ms", "-1")
 
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_send_message_length", _MAX_MESSAGE),
@@ -63,13 +69,16 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
 ]
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
-    """Connect lazily to `host:port` or `unix:/path`."""
-    return grpc.aio.insecure_channel(address, options=_OPTIONS)
+def open_channel(address: str, *, retry: bool = True) -> grpc.aio.Channel:
+    """Connect lazily to `host:port` or `unix:/path`.
+
+    With `retry`, a call outlasts a restart of its peer unless it had begun to answer.
+    """
+    how = json.dumps(_SERVICE_CONFIG) if retry else "{}"
+    return grpc.aio.insecure_channel(address, options=[*_OPTIONS, ("grpc.service_config", how)])
 
 
 class Server:
@@ -90,7 +99,10 @@ class Server:
         reflection.enable_server_reflection(names, self.grpc)
         self._services.extend(services)
         await self.set_serving(False)
-        port = self.grpc.add_insecure_port(address)
+        try:
+            port = self.grpc.add_insecure_port(address)
+        except RuntimeError as error:
+            raise Unavailable(f"cannot listen on {address}: {error}") from error
         await self.grpc.start()
         return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
 
@@ -118,7 +130,7 @@ class Server:
 
 async def is_serving(address: str, timeout: float = 1.0) -> bool:
     """Ask a server's standard health service whether it takes work."""
-    async with open_channel(address) as channel:
+    async with open_channel(address, retry=False) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout)
@@ -219,4 +231,4 @@ async def _abort(context: _Context, error: Exception) -> None:
         logger.error("a call failed", exc_info=error)
         error = Internal(f"internal error: {error}")
     status = to_status(error)
-    await context.abort(status.code, status.details, status.trailing_metadata)
+    await context.abort(status.code, status.details, (*status.trailing_metadata, _FINAL))

@@ -5,9 +5,9 @@ that over the default.
 """
 
 import sys
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -36,6 +36,8 @@ def _check_duration(text: str) -> str:
     return text
 
 
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)]
+
 Duration = Annotated[str, AfterValidator(_check_duration)]
 """A setting written as a Go duration: `30s`, `1h30m`; never negative."""
 
@@ -55,7 +57,7 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    log_level: str = "INFO"
+    log_level: LogLevel = "INFO"
     """Least severe level that is logged: DEBUG, INFO, WARNING or ERROR."""
 
     @classmethod

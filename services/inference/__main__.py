@@ -27,10 +27,11 @@ async def serve(settings: InferenceSettings, stop: asyncio.Event) -> None:
         servicer = InferenceServicer(router, fleet)
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, server.grpc)
         service = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
-        fleet.start()
         await server.start(settings.listen, service)
-        await server.serve_until(stop, seconds(settings.drain_timeout))
-        await fleet.aclose()
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(fleet.follow())
+            await server.serve_until(stop, seconds(settings.drain_timeout))
+            following.cancel()
 
 
 def main() -> None:

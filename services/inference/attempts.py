@@ -1,21 +1,25 @@
 """The attempts of one request to find a worker that can serve it."""
 
 import asyncio
+from collections.abc import Hashable
 
 from common.errors import NoRoom, OutOfMemory, PaddockError, Unavailable, WorkerLost
 from services.inference.fleet import Fleet
-from services.inference.placement import may_find_room
+from services.inference.placement import may_find_room, room
 from services.inference.worker_client import WorkerClient
 
 # A model that brings down every worker it is started on must not go round for ever.
 _MAX_LOSSES = 3
 
+# Seconds after which a worker's status shows what it knew when it refused.
+_STATUS_LAG = 0.5
+
 
 class Attempts:
     """Names one worker after another, until one serves the request or hope is lost.
 
-    Workers that refused are left out until something changes in the fleet; all
-    waiting ends at the deadline.
+    Workers that refused are left out until one of them may have room; all waiting ends
+    at the deadline.
     """
 
     def __init__(self, fleet: Fleet, weights: str, timeout: float) -> None:
@@ -23,6 +27,7 @@ class Attempts:
         self._weights = weights
         self._deadline = asyncio.get_running_loop().time() + timeout
         self._refusals: dict[str, PaddockError] = {}  # by worker, since the last change
+        self._refused_in: Hashable = None  # what `room` was at the first of them
         self._losses = 0
         self._error: PaddockError = Unavailable("no worker is available; try again later")
 
@@ -54,14 +59,24 @@ class Attempts:
             if self._losses >= _MAX_LOSSES:
                 raise error
         elif isinstance(error, OutOfMemory | Unavailable):
+            if not self._refusals:
+                self._refused_in = self._room()
             self._refusals[worker.address] = error
         else:
             raise error
 
     async def _wait_for_room(self) -> None:
         kinds = {type(refusal) for refusal in self._refusals.values()}
-        may_end = NoRoom in kinds and may_find_room(self._fleet.candidates(), self._weights)
-        if Unavailable not in kinds and not may_end:
+        if not kinds & {NoRoom, Unavailable}:
             raise self._error
-        await self._fleet.change()
+        hopeful = Unavailable in kinds or may_find_room(self._fleet.candidates(), self._weights)
+        try:
+            async with asyncio.timeout(None if hopeful else _STATUS_LAG):
+                while self._room() == self._refused_in:
+                    await self._fleet.change()
+        except TimeoutError:
+            raise self._error from None
         self._refusals.clear()
+
+    def _room(self) -> Hashable:
+        return room(self._fleet.candidates(), self._weights)

@@ -16,19 +16,19 @@ class Fleet:
             address: WorkerClient(address, self._announce) for address in dict.fromkeys(addresses)
         }
 
-    def start(self) -> None:
-        """Begin to watch the workers."""
-        for client in self._clients.values():
-            client.start()
-
-    async def aclose(self) -> None:
-        """Leave all workers."""
-        await asyncio.gather(*(client.aclose() for client in self._clients.values()))
+    async def follow(self) -> None:
+        """Watch the workers until cancelled; every sequence ends then."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for client in self._clients.values():
+                    group.create_task(client.follow(), name=f"follow {client.address}")
+        finally:
+            await asyncio.gather(*(client.aclose() for client in self._clients.values()))
 
     def candidates(self) -> list[Candidate]:
         """Give the workers that can be reached."""
         return [
-            Candidate(client.address, client.status, client.in_flight)
+            Candidate(client.address, client.status, dict(client.in_flight))
             for client in self._clients.values()
             if client.status is not None
         ]

@@ -1,11 +1,13 @@
-"""Which worker serves a model: a pure policy over what the workers last reported.
+"""Which worker serves a model: pure policies over what the workers last reported.
 
 A worker that has the model ready comes first, then one that is loading it, then the
 one with the most free memory. Among equals the one with the least work wins.
+
+A status lags a little behind, so a router adds what it has itself sent to each worker.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from protos.paddock.v1 import worker_pb2
 
@@ -19,8 +21,8 @@ class Candidate:
 
     address: str
     status: worker_pb2.WorkerStatus
-    in_flight: int
-    """Sequences that this router has on it; its status may lag behind."""
+    in_flight: Mapping[str, int] = field(default_factory=dict)
+    """This router's requests on it, by the weights they use."""
 
 
 def choose(
@@ -42,10 +44,35 @@ def may_find_room(candidates: Sequence[Candidate], weights: str) -> bool:
     It can while another model works, loads or leaves: then memory will be freed.
     """
     return any(
-        model.running or model.waiting or model.state != READY
+        any(other != weights for other in candidate.in_flight)
+        or any(
+            model.running or model.waiting or model.state != READY
+            for model in candidate.status.models
+            if model.spec.weights != weights
+        )
         for candidate in candidates
-        for model in candidate.status.models
-        if model.spec.weights != weights
+    )
+
+
+def room(candidates: Sequence[Candidate], weights: str) -> Hashable:
+    """Sum up all that decides whether a worker has room for a model.
+
+    While this stays equal a worker that refused the model will refuse it again. What the
+    refused attempts themselves change in a status is left out.
+    """
+    return frozenset(
+        (
+            candidate.address,
+            candidate.status.worker,
+            candidate.status.draining,
+            candidate.status.memory_used,
+            frozenset(
+                (model.spec.weights, bool(model.running or model.waiting))
+                for model in candidate.status.models
+                if model.state == READY and model.spec.weights != weights
+            ),
+        )
+        for candidate in candidates
     )
 
 
@@ -67,9 +94,10 @@ def slots(candidates: Sequence[Candidate], weights: str) -> int:
 def _rank(candidate: Candidate, weights: str) -> tuple[int, float, int]:
     status = candidate.status
     states = {model.state for model in status.models if model.spec.weights == weights}
-    work = max(candidate.in_flight, sum(model.running + model.waiting for model in status.models))
+    reported = sum(model.running + model.waiting for model in status.models)
+    work = max(reported, sum(candidate.in_flight.values()))
     if READY in states:
         return 0, work, 0
-    if LOADING in states:
+    if LOADING in states or candidate.in_flight.get(weights):
         return 1, work, 0
     return 2, status.memory_used - status.memory_budget, work

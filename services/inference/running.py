@@ -17,7 +17,7 @@ def _entries(candidates: Iterable[Candidate]) -> Iterator[inference_pb2.RunningM
             entry = inference_pb2.RunningModel(
                 name=model.spec.name,
                 digest=model.spec.digest,
-                worker=candidate.address,
+                worker=candidate.status.worker,
                 details=model.spec.details,
                 memory=model.memory,
                 accelerator_memory=model.memory if model.accelerator else 0,

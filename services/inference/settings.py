@@ -21,7 +21,7 @@ class InferenceSettings(Settings):
     """Requests that may wait for one model beyond those its engines can run at once."""
 
     load_timeout: Duration = "5m"
-    """How long a request waits for a worker to appear and load its model."""
+    """How long a request waits for a worker that can take it."""
 
     drain_timeout: Duration = "30s"
     """How long running requests may take to finish after SIGTERM."""

@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 
 import grpc
 
 from common.errors import PaddockError, WorkerLost
 from common.rpc import open_channel, rpc_errors
-from protos.paddock.v1 import inference_pb2, worker_pb2, worker_pb2_grpc
+from protos.paddock.v1 import inference_pb2, model_pb2, worker_pb2, worker_pb2_grpc
 from services.inference.sequence import Sequence
 
 logger = logging.getLogger(__name__)
@@ -22,34 +23,22 @@ class WorkerClient:
     """Watches a worker for as long as it lives and again when it comes back.
 
     `status` is None while the worker cannot be reached; whatever ran on it then has
-    failed with `WorkerLost`.
+    failed with `WorkerLost`. `in_flight` counts this router's requests by their weights.
     """
 
     def __init__(self, address: str, on_change: Callable[[], None]) -> None:
         self.address = address
         self.status: worker_pb2.WorkerStatus | None = None
         self._on_change = on_change
-        self._channel = open_channel(address)
+        self._channel = open_channel(address, retry=False)
         self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
         self._sequences: dict[int, Sequence] = {}
         self._numbers = count(1)
         self._commands: asyncio.Queue[worker_pb2.RunRequest] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = None
-
-    @property
-    def in_flight(self) -> int:
-        """The number of sequences that this router has on the worker."""
-        return len(self._sequences)
-
-    def start(self) -> None:
-        """Begin to watch."""
-        self._task = asyncio.create_task(self._follow(), name=f"watch {self.address}")
+        self.in_flight: Counter[str] = Counter()
 
     async def aclose(self) -> None:
-        """Stop watching and end every sequence."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Close the connection."""
         await self._channel.close()
 
     @asynccontextmanager
@@ -62,7 +51,8 @@ class WorkerClient:
         self._sequences[sequence.number] = sequence
         self._commands.put_nowait(worker_pb2.RunRequest(start=start))
         try:
-            yield sequence
+            with self._counted(start.spec):
+                yield sequence
         finally:
             if self._sequences.pop(sequence.number, None) and not sequence.ended:
                 cancel = worker_pb2.CancelSequence(sequence=sequence.number)
@@ -70,7 +60,7 @@ class WorkerClient:
 
     async def load(self, request: worker_pb2.LoadModelRequest) -> None:
         """Load a model and wait until it is ready."""
-        with rpc_errors():
+        with rpc_errors(), self._counted(request.spec):
             async for _ in self._stub.Load(request):
                 pass
 
@@ -81,10 +71,11 @@ class WorkerClient:
 
     async def embed(self, request: worker_pb2.EmbedSequencesRequest) -> inference_pb2.EmbedResponse:
         """Embed texts with a model, which is loaded first where it is not."""
-        with rpc_errors():
+        with rpc_errors(), self._counted(request.spec):
             return await self._stub.Embed(request)
 
-    async def _follow(self) -> None:
+    async def follow(self) -> None:
+        """Watch the worker, however often it comes and goes, until cancelled."""
         while True:
             try:
                 async with asyncio.TaskGroup() as group:
@@ -96,6 +87,15 @@ class WorkerClient:
             finally:
                 self._lose()
             await asyncio.sleep(_RECONNECT_DELAY)
+
+    @contextmanager
+    def _counted(self, spec: model_pb2.ModelSpec) -> Iterator[None]:
+        self.in_flight[spec.weights] += 1
+        try:
+            yield
+        finally:
+            self.in_flight[spec.weights] -= 1
+            self.in_flight += Counter()  # drops what has come to nothing
 
     async def _watch(self) -> None:
         async for status in self._stub.Watch(worker_pb2.WatchRequest(), wait_for_ready=True):

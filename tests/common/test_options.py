@@ -45,7 +45,9 @@ def test_every_option_is_a_field_of_the_proto(name: str) -> None:
     [
         ({"temperature": "hot"}, 'option "temperature" must be of type float32'),
         ({"temperature": True}, 'option "temperature" must be of type float32'),
-        ({"temperature": float("inf")}, 'option "temperature" must be of type float32'),
+        ({"temperature": float("inf")}, 'option "temperature" is out of range'),
+        ({"temperature": 10**400}, 'option "temperature" is out of range'),
+        ({"temperature": 1e39}, 'option "temperature" is out of range'),
         ({"top_k": "1"}, 'option "top_k" must be of type integer'),
         ({"top_k": False}, 'option "top_k" must be of type integer'),
         ({"top_k": 2**31}, 'option "top_k" is out of range'),

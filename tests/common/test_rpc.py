@@ -32,6 +32,7 @@ class Failing(inference_pb2_grpc.InferenceServiceServicer):
 
     def __init__(self) -> None:
         self.failure: Exception = PaddockError("unset")
+        self.calls = 0
         self.release = asyncio.Event()
         self.started = asyncio.Event()
         self.ended = asyncio.Event()
@@ -39,6 +40,7 @@ class Failing(inference_pb2_grpc.InferenceServiceServicer):
     async def Load(
         self, request: inference_pb2.LoadRequest, context: Any
     ) -> inference_pb2.LoadResponse:
+        self.calls += 1
         raise self.failure
 
     async def Generate(
@@ -188,3 +190,10 @@ async def test_a_call_outlasts_the_restart_of_its_peer(tmp_path: Path) -> None:
         assert await answer == inference_pb2.ListRunningResponse()
     await peer.channel.close()
     await peer.server.stop(0)
+
+
+async def test_what_a_peer_answered_is_final(peer: Peer) -> None:
+    peer.servicer.failure = Unavailable("shutting down")
+    with pytest.raises(Unavailable, match="shutting down"), rpc_errors():
+        await peer.stub.Load(inference_pb2.LoadRequest())
+    assert peer.servicer.calls == 1

@@ -46,12 +46,13 @@ class Cluster:
         self.channel = open_channel(unix_address(self.folder, "registry"))
         stub = registry_pb2_grpc.RegistryServiceStub(self.channel)
         self.router = Router(stub, self.fleet, self.admission, load_timeout=5)
-        self.fleet.start()
+        self.following = asyncio.create_task(self.fleet.follow())
         while len(self.fleet.candidates()) < len(self.workers):
             await self.fleet.change()
 
     async def stop(self) -> None:
-        await self.fleet.aclose()
+        self.following.cancel()
+        await asyncio.gather(self.following, return_exceptions=True)
         await self.channel.close()
         for worker in self.workers:
             await worker.die()
