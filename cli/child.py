@@ -65,7 +65,9 @@ class Child:
     async def ready(self) -> bool:
         """Wait until the process takes work; False when it ended before."""
         while self.process and self.process.returncode is None:
-            if await self.spec.is_ready():
+            is_ready = await self.spec.is_ready()
+            # Asked again: if it has ended, it was somebody else who answered.
+            if is_ready and self.process.returncode is None:
                 return True
             await asyncio.sleep(_PROBE_INTERVAL)
         return False
@@ -82,7 +84,11 @@ class Child:
             self._report(f"{name} {describe_exit(status)}; starting it again in {delay:g} s")
             await asyncio.sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
-            await self.start()
+            try:
+                await self.start()
+            except OSError as error:
+                self._report(f"{name} cannot be started: {error}")
+                continue
             if await self.ready():
                 self._report(f"{name} is ready again")
 
@@ -108,7 +114,7 @@ class Child:
 
     def _kill_session(self) -> None:
         if self.process:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 

@@ -38,7 +38,7 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
 
 async def _read(answer: aiohttp.ClientResponse) -> dict[str, object]:
     if answer.status >= 400:
-        raise RuntimeError(f"installing the demo model: {await answer.text()}")
+        raise RuntimeError(await answer.text())
     if not answer.content_type.endswith("json"):
         return {}
     content: dict[str, object] = await answer.json()

@@ -2,7 +2,7 @@
 
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -51,8 +51,19 @@ def serve_command(
         typer.Option(envvar="PADDOCK_DEMO", help="Install the demo model in an empty store."),
     ] = True,
     log_level: Annotated[
-        str, typer.Option(envvar="PADDOCK_LOG_LEVEL", help="Least severe level that is logged.")
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        typer.Option(
+            envvar="PADDOCK_LOG_LEVEL",
+            help="Least severe level that is logged.",
+            case_sensitive=False,
+        ),
     ] = "INFO",
+    drain_timeout: Annotated[
+        str,
+        typer.Option(
+            envvar="PADDOCK_DRAIN_TIMEOUT", help="How long running answers may take to finish."
+        ),
+    ] = "30s",
 ) -> None:
     """Start the whole suite on this machine, and keep it running."""
     options = ServeOptions(
@@ -61,6 +72,7 @@ def serve_command(
         store=store,
         demo=DEMO_MODEL if demo else None,
         log_level=log_level,
+        drain_timeout=drain_timeout,
     )
     try:
         serve(options)

@@ -6,18 +6,22 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import aiohttp
 
 from cli.child import Child
 from cli.demo import NAME, install_demo
 from cli.suite import Suite
 from common.hosts import HostAddress
 from common.process import run_process
+from common.settings import seconds
 
 _LOG_TAIL = 15  # lines
-_GRACE = 35.0  # seconds for a process to drain: a little more than it gives itself
+_START_TIMEOUT = 120.0  # seconds
+_EXTRA_GRACE = 5.0  # seconds beyond the time that a process gives itself to drain
 
 
 class StartFailed(Exception):
@@ -33,6 +37,7 @@ class ServeOptions:
     store: str
     demo: Path | None
     log_level: str
+    drain_timeout: str
 
 
 def serve(options: ServeOptions) -> None:
@@ -41,21 +46,31 @@ def serve(options: ServeOptions) -> None:
     Raises:
         StartFailed: a process did not come up, or another suite uses this home.
     """
-    suite = Suite(HostAddress.parse(options.host), options.home, options.store, options.log_level)
+    suite = Suite(
+        HostAddress.parse(options.host),
+        options.home,
+        options.store,
+        options.log_level,
+        options.drain_timeout,
+    )
+    grace = seconds(options.drain_timeout) + _EXTRA_GRACE
     suite.prepare()
     with _sole_user_of(suite.home), _lifeline() as lifeline:
+        suite.check_address()
         children = [
             Child(spec, suite.logs / f"{spec.name}.log", lifeline, _report)
             for spec in suite.processes()
         ]
 
         async def main(stop: asyncio.Event) -> None:
-            await _run(suite, children, options.demo, stop)
+            await _run(suite, children, options.demo, grace, stop)
 
         run_process("paddock", options.log_level, main)
 
 
-async def _run(suite: Suite, children: list[Child], demo: Path | None, stop: asyncio.Event) -> None:
+async def _run(
+    suite: Suite, children: list[Child], demo: Path | None, grace: float, stop: asyncio.Event
+) -> None:
     stopping = asyncio.create_task(stop.wait())
     running = asyncio.create_task(_start_and_watch(suite, children, demo))
     try:
@@ -66,17 +81,14 @@ async def _run(suite: Suite, children: list[Child], demo: Path | None, stop: asy
         running.cancel()
         stopping.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        await _stop(children)
+        await _stop(children, grace)
 
 
 async def _start_and_watch(suite: Suite, children: list[Child], demo: Path | None) -> None:
     for child in children:
         child.log.unlink(missing_ok=True)
         await child.start()
-    ready = await asyncio.gather(*(child.ready() for child in children))
-    for child, is_ready in zip(children, ready, strict=True):
-        if not is_ready:
-            raise StartFailed(f"{child.spec.name} did not start\n{_tail(child.log)}")
+    await _wait_until_ready(children)
     if demo:
         await _install(suite, demo)
     _report(f"ready at {suite.host.url}; try: {_first_prompt(suite)}")
@@ -85,14 +97,34 @@ async def _start_and_watch(suite: Suite, children: list[Child], demo: Path | Non
             group.create_task(child.keep_alive())
 
 
+async def _wait_until_ready(children: list[Child]) -> None:
+    waiting = {asyncio.create_task(child.ready()): child for child in children}
+    try:
+        async with asyncio.timeout(_START_TIMEOUT):
+            while waiting:
+                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    child = waiting.pop(task)
+                    if not task.result():
+                        raise StartFailed(f"{child.spec.name} did not start; {_tail(child.log)}")
+    except TimeoutError:
+        child = next(iter(waiting.values()))
+        raise StartFailed(
+            f"{child.spec.name} was not ready within {_START_TIMEOUT:g} s; {_tail(child.log)}"
+        ) from None
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
 async def _install(suite: Suite, demo: Path) -> None:
     try:
         await install_demo(suite.host.url, demo)
-    except RuntimeError as error:
-        raise StartFailed(str(error)) from None
+    except (RuntimeError, aiohttp.ClientError) as error:
+        raise StartFailed(f"installing the demo model: {error}") from None
 
 
-async def _stop(children: list[Child]) -> None:
+async def _stop(children: list[Child], grace: float) -> None:
     """Stop those who take requests before those who serve them."""
 
     def kill_all() -> None:
@@ -103,7 +135,7 @@ async def _stop(children: list[Child]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, kill_all)
     for child in reversed(children):
-        await child.stop(_GRACE)
+        await child.stop(grace)
 
 
 def _first_prompt(suite: Suite) -> str:
@@ -114,12 +146,13 @@ def _first_prompt(suite: Suite) -> str:
 
 
 def _report(text: str) -> None:
-    print(f"paddock: {text}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # nobody may be left to read it; the suite goes on
+        print(f"paddock: {text}", file=sys.stderr, flush=True)
 
 
 def _tail(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines()
-    return "\n".join([f"the end of {log}:", *lines[-_LOG_TAIL:]])
+    return "\n".join([f"the end of its log ({log}):", *lines[-_LOG_TAIL:]])
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 import hashlib
 import os
+import re
+import socket
+import stat
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,8 +16,9 @@ from cli.child import ChildSpec
 from common.hosts import HostAddress
 from common.rpc import is_serving
 
-# The kernel's limit for the path of a socket is 107 bytes; names need some of it.
-_LONGEST_SOCKET_FOLDER = 80
+# The kernel's limit for the path of a socket is 107 bytes, and names need some of it. gRPC
+# reads the path as part of a URI.
+_SOCKET_FOLDER = re.compile(r"[A-Za-z0-9_./+-]{1,80}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Suite:
     home: Path
     store: str
     log_level: str
+    drain_timeout: str
 
     @property
     def logs(self) -> Path:
@@ -37,20 +42,45 @@ class Suite:
 
     @property
     def sockets(self) -> Path:
-        """The folder of the processes' sockets: in the home, unless its path is too long."""
+        """The folder of the processes' sockets: in the home, unless its path will not do."""
         folder = self.home / "run"
-        if len(os.fsencode(folder)) <= _LONGEST_SOCKET_FOLDER:
+        if _SOCKET_FOLDER.fullmatch(str(folder)):
             return folder
         key = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"paddock-{os.getuid()}-{key}"
 
     def prepare(self) -> None:
-        """Make the folders. The sockets' one is for this user alone."""
+        """Make the folders. The sockets' one is for this user alone.
+
+        Raises:
+            OSError: a folder cannot be made, or is not ours.
+        """
         self.home.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(exist_ok=True)
         self.sockets.mkdir(mode=0o700, exist_ok=True)
-        if self.sockets.stat().st_uid != os.getuid():
-            raise PermissionError(f"{self.sockets} belongs to somebody else")
+        status = self.sockets.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            raise PermissionError(f"{self.sockets} is not a folder of this user's own")
+        self.sockets.chmod(0o700)
+
+    def check_address(self) -> None:
+        """Find out in time that somebody else listens where the gateway is to.
+
+        Raises:
+            OSError: the address is taken, or not one of this machine's.
+        """
+        for family, kind, _, _, address in socket.getaddrinfo(
+            self.host.host or None,
+            self.host.port,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE,
+        ):
+            with socket.socket(family, kind) as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    listener.bind(address)
+                except OSError as error:
+                    raise OSError(f"cannot listen on {self.host.url}: {error.strerror}") from None
 
     def processes(self) -> list[ChildSpec]:
         """Give the processes in the order in which each needs only those before it."""
@@ -68,11 +98,15 @@ class Suite:
             self._gateway(blob, registry, inference),
         ]
 
+    @property
+    def _common_flags(self) -> tuple[str, ...]:
+        return "--log-level", self.log_level, "--drain-timeout", self.drain_timeout
+
     def _service(self, name: str, module: str, *flags: str) -> ChildSpec:
         address = self._address(name)
         return ChildSpec(
             name,
-            ("-m", module, "--listen", address, *flags, "--log-level", self.log_level),
+            ("-m", module, "--listen", address, *flags, *self._common_flags),
             _serving_at(address),
         )
 
@@ -83,7 +117,7 @@ class Suite:
             host = f"[{self.host.host}]:{self.host.port}"
         return ChildSpec(
             "gateway",
-            ("-m", "gateway", "--host", host, *flags, "--log-level", self.log_level),
+            ("-m", "gateway", "--host", host, *flags, *self._common_flags),
             _answering_at(f"{self.host.url}/readyz"),
         )
 

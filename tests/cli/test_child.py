@@ -71,6 +71,19 @@ async def test_a_child_that_ends_at_once_is_not_ready(tmp_path: Path, lifeline: 
     assert not await child.ready()
 
 
+async def test_what_somebody_else_answers_does_not_make_a_child_ready(
+    tmp_path: Path, lifeline: int
+) -> None:
+    async def somebody_answers() -> bool:
+        await asyncio.sleep(0.5)
+        return True
+
+    spec = ChildSpec("sleeper", ("-c", "raise SystemExit(1)"), somebody_answers)
+    child = Child(spec, tmp_path / "log", lifeline, Reports())
+    await child.start()
+    assert not await child.ready()
+
+
 async def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path, lifeline: int) -> None:
     reports = Reports()
     child = make_child(tmp_path, lifeline, STUBBORN, reports)

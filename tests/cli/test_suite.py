@@ -1,13 +1,16 @@
 """What a suite starts, and where it listens."""
 
+import tempfile
 from pathlib import Path
+
+import pytest
 
 from cli.suite import Suite
 from common.hosts import HostAddress
 
 
 def make_suite(home: Path) -> Suite:
-    return Suite(HostAddress.parse("127.0.0.1:1"), home, "", "INFO")
+    return Suite(HostAddress.parse("127.0.0.1:1"), home, "", "INFO", "30s")
 
 
 def test_sockets_lie_in_the_home_for_its_owner_alone(tmp_path: Path) -> None:
@@ -25,6 +28,25 @@ def test_a_home_with_a_long_path_has_its_sockets_elsewhere(tmp_path: Path) -> No
     assert len(str(suite.sockets)) < 80
     assert suite.sockets != other.sockets
     suite.sockets.rmdir()
+
+
+@pytest.mark.parametrize("name", ["a#b", "a b", "%20", "é"])
+def test_a_home_whose_path_grpc_cannot_read_has_its_sockets_elsewhere(
+    tmp_path: Path, name: str
+) -> None:
+    assert make_suite(tmp_path / name).sockets.parent == Path(tempfile.gettempdir())
+
+
+def test_the_sockets_folder_is_closed_to_others_or_refused(tmp_path: Path) -> None:
+    suite = make_suite(tmp_path)
+    (tmp_path / "run").mkdir(mode=0o777)
+    suite.prepare()
+    assert suite.sockets.stat().st_mode & 0o777 == 0o700
+    suite.sockets.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    suite.sockets.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermissionError, match="not a folder of this user's own"):
+        suite.prepare()
 
 
 def test_every_process_comes_after_those_it_needs(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def free_port() -> int:
 def running_suite(home: Path, **environment: str) -> Iterator[Suite]:
     """Start a suite, wait for its line that says it is ready, and stop it in the end."""
     port = free_port()
-    own = {"PADDOCK_HOST": f"127.0.0.1:{port}", "PADDOCK_HOME": str(home), **environment}
+    own = {"PADDOCK_HOST": f"127.0.0.1:{port}", "PADDOCK_HOME": str(home)} | environment
     process = subprocess.Popen(
         [sys.executable, "-m", "cli.main", "serve"],
         env=os.environ | own,
@@ -143,4 +143,5 @@ def wait_for_line(process: "subprocess.Popen[bytes]", text: str) -> str:
             if text in line:
                 return line
         time.sleep(0.02)
+    seen += (process.stderr.read() or b"").decode()
     raise AssertionError(f"no line with {text!r} came:\n{seen}")

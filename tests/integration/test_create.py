@@ -117,6 +117,7 @@ def test_a_truncated_upload_leaves_nothing(suite: Suite) -> None:
         head = f"POST /api/blobs/{digest} HTTP/1.1\r\nHost: {address.netloc}\r\n"
         connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode())
         connection.sendall(content[:500_000])
+        eventually(lambda: any(path.stat().st_size > 400_000 for path in suite.leftovers()))
     eventually(lambda: not suite.leftovers())
     assert suite.request("HEAD", f"/api/blobs/{digest}")[0] == 404
     assert suite.request("POST", f"/api/blobs/{digest}", content)[0] == 201

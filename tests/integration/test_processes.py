@@ -38,6 +38,26 @@ def test_a_second_suite_in_the_same_home_is_refused(own: Suite) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"PADDOCK_STORE": "s3://bucket"}, "blob did not start"),
+        ({"PADDOCK_MEMORY_SHARE": "7"}, "worker did not start"),
+    ],
+)
+def test_a_suite_that_cannot_start_says_why(
+    tmp_path: Path, wrong: dict[str, str], text: str
+) -> None:
+    with pytest.raises(AssertionError, match=text), running_suite(tmp_path, **wrong):
+        pass
+
+
+def test_an_address_that_is_taken_is_refused(own: Suite, tmp_path: Path) -> None:
+    taken = {"PADDOCK_HOST": own.url.removeprefix("http://")}
+    with pytest.raises(AssertionError, match="cannot listen"), running_suite(tmp_path, **taken):
+        pass
+
+
 def test_the_next_prompt_works_after_the_worker_was_killed(own: Suite) -> None:
     assert own.client.generate("demo", "Hello!").response
     worker = own.kinds()["worker"]
