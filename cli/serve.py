@@ -77,6 +77,10 @@ async def _run(
         await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
+    except StartFailed:
+        for child in children:
+            child.kill()  # there is nothing to drain
+        raise
     finally:
         running.cancel()
         stopping.cancel()
