@@ -2,10 +2,9 @@
 
 import asyncio
 
-from common.durations import SECOND, parse_duration
 from common.process import run_process
 from common.rpc import Server, open_channel
-from common.settings import read_settings
+from common.settings import read_settings, seconds
 from protos.paddock.v1 import registry_pb2, registry_pb2_grpc
 from services.registry.blob_client import BlobClient
 from services.registry.servicer import RegistryServicer
@@ -20,7 +19,7 @@ async def serve(settings: RegistrySettings, stop: asyncio.Event) -> None:
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server.grpc)
         service = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
         await server.start(settings.listen, service)
-        await server.serve_until(stop, parse_duration(settings.drain_timeout) / SECOND)
+        await server.serve_until(stop, seconds(settings.drain_timeout))
 
 
 def main() -> None:

@@ -3,36 +3,60 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+_LARGEST_SHARE = 4
+_ENTRY_SIZE = 1024
+
+
+class Loaded(NamedTuple, Generic[V]):
+    """A value and the bytes that it counts for."""
+
+    value: V
+    size: int
 
 
 class Cache(Generic[K, V]):
     """Loads each value once, also for callers that ask at the same time.
 
-    At most `capacity` values are kept; the least recently used goes first. A failed
-    load is not remembered.
+    At most `capacity` bytes are kept, of which every entry takes a kibibyte more than its
+    own size; the least recently used goes first. A value that would take more than a
+    quarter is not kept, and a failed load is not remembered.
     """
 
-    def __init__(self, load: Callable[[K], Coroutine[Any, Any, V]], capacity: int) -> None:
+    def __init__(self, load: Callable[[K], Coroutine[Any, Any, Loaded[V]]], capacity: int) -> None:
         self._load = load
         self._capacity = capacity
-        self._tasks: OrderedDict[K, asyncio.Task[V]] = OrderedDict()
+        self._loads: dict[K, asyncio.Task[V]] = {}
+        self._kept: OrderedDict[K, Loaded[V]] = OrderedDict()
+        self._size = 0
 
     async def get(self, key: K) -> V:
         """Give the value of a key; callers share it and must not change it."""
-        task = self._tasks.get(key)
-        if task is None or _failed(task):
-            task = asyncio.create_task(self._load(key))
-            self._tasks[key] = task
-        self._tasks.move_to_end(key)
-        while len(self._tasks) > self._capacity:
-            self._tasks.popitem(last=False)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key].value
+        if key not in self._loads:
+            self._loads[key] = asyncio.create_task(self._load_and_keep(key))
         # The load outlives a caller that goes away: another may be waiting for it.
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._loads[key])
 
+    async def _load_and_keep(self, key: K) -> V:
+        try:
+            value, size = await self._load(key)
+        finally:
+            del self._loads[key]
+        self._keep(key, value, size + _ENTRY_SIZE)
+        return value
 
-def _failed(task: asyncio.Task[V]) -> bool:
-    return task.done() and (task.cancelled() or task.exception() is not None)
+    def _keep(self, key: K, value: V, size: int) -> None:
+        if size > self._capacity // _LARGEST_SHARE:
+            return
+        self._kept[key] = Loaded(value, size)
+        self._size += size
+        while self._size > self._capacity:
+            _, oldest = self._kept.popitem(last=False)
+            self._size -= oldest.size

@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from common.errors import InvalidModel, NotFound, PaddockError
 from common.names import ModelName
 from services.registry.blob_client import BlobClient, StoredManifest
+from services.registry.coalesced import Coalesced
 from services.registry.manifest import parse_manifest
 
 logger = logging.getLogger(__name__)
@@ -22,10 +23,11 @@ class Catalog:
 
     def __init__(self, blobs: BlobClient) -> None:
         self._blobs = blobs
+        self._listing = Coalesced(blobs.manifests)
 
     async def all(self) -> list[StoredManifest]:
         """Every stored manifest, in no order."""
-        return await self._blobs.manifests()
+        return await self._listing.get()
 
     async def find(self, name: ModelName) -> StoredManifest | None:
         """Find a model; another spelling of its name in upper and lower case will do."""

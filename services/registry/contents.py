@@ -8,7 +8,7 @@ import orjson
 
 from common.errors import InvalidModel
 from services.registry.blob_client import BlobClient
-from services.registry.cache import Cache
+from services.registry.cache import Cache, Loaded
 from services.registry.model_config import ModelConfig, parse_model_config
 from services.registry.safetensors import (
     LENGTH_SIZE,
@@ -21,6 +21,7 @@ _MAX_TEXT = 16 * 1024 * 1024
 _MAX_JSON = 128 * 1024 * 1024
 _FIRST_READ = 64 * 1024
 _CONCURRENT_READS = 16
+_CACHE = 64 * 1024 * 1024
 
 
 class Contents:
@@ -33,11 +34,11 @@ class Contents:
     def __init__(self, blobs: BlobClient) -> None:
         self._blobs = blobs
         self._slots = asyncio.Semaphore(_CONCURRENT_READS)
-        self._configs = Cache(self._load_config, 4096)
-        self._texts = Cache(self._load_text, 512)
-        self._documents = Cache(self._load_json, 256)
-        self._added_tokens = Cache(self._load_added_tokens, 256)
-        self._tensors = Cache(self._load_tensors, 256)
+        self._configs = Cache(self._load_config, _CACHE)
+        self._texts = Cache(self._load_text, _CACHE)
+        self._documents = Cache(self._load_document, _CACHE)
+        self._added_tokens = Cache(self._load_added_tokens, _CACHE)
+        self._tensors = Cache(self._load_tensors, _CACHE)
 
     async def config(self, digest: str) -> ModelConfig:
         """Read a manifest's config blob."""
@@ -60,7 +61,7 @@ class Contents:
 
     async def check_json(self, digest: str) -> None:
         """Hold a blob to be JSON, without keeping it: it may be a large vocabulary."""
-        await self._load_json(digest)
+        await self._load_document(digest)
 
     async def added_tokens(self, digest: str) -> frozenset[str]:
         """Read the tokens that a `tokenizer.json` adds to its vocabulary."""
@@ -77,34 +78,38 @@ class Contents:
             raise InvalidModel(f"larger than {limit} bytes")
         return content
 
-    async def _load_config(self, digest: str) -> ModelConfig:
-        return parse_model_config(await self._read(digest, _MAX_TEXT))
+    async def _load_config(self, digest: str) -> Loaded[ModelConfig]:
+        content = await self._read(digest, _MAX_TEXT)
+        return Loaded(parse_model_config(content), len(content))
 
-    async def _load_text(self, digest: str) -> str:
+    async def _load_text(self, digest: str) -> Loaded[str]:
+        content = await self._read(digest, _MAX_TEXT)
         try:
-            return (await self._read(digest, _MAX_TEXT)).decode()
+            return Loaded(content.decode(), len(content))
         except UnicodeDecodeError as error:
             raise InvalidModel(f"not UTF-8 text: {error}") from error
 
-    async def _load_json(self, digest: str) -> Any:
+    async def _load_document(self, digest: str) -> Loaded[Any]:
         content = await self._read(digest, _MAX_JSON)
         try:
-            return await asyncio.to_thread(orjson.loads, content)
+            return Loaded(await asyncio.to_thread(orjson.loads, content), len(content))
         except orjson.JSONDecodeError as error:
             raise InvalidModel(f"not valid JSON: {error}") from error
 
-    async def _load_added_tokens(self, digest: str) -> frozenset[str]:
-        document = await self._load_json(digest)
+    async def _load_added_tokens(self, digest: str) -> Loaded[frozenset[str]]:
+        document, _ = await self._load_document(digest)
         if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
             raise InvalidModel('"model" is missing')
         added = document.get("added_tokens") or []
-        return frozenset(str(token.get("content")) for token in added if isinstance(token, dict))
+        tokens = frozenset(str(token.get("content")) for token in added if isinstance(token, dict))
+        return Loaded(tokens, sum(map(len, tokens)))
 
-    async def _load_tensors(self, digest: str) -> tuple[Tensor, ...]:
+    async def _load_tensors(self, digest: str) -> Loaded[tuple[Tensor, ...]]:
         async with self._slots:
             size = await self._blobs.size(digest)
             start = await self._blobs.read(digest, length=_FIRST_READ)
             end = LENGTH_SIZE + parse_header_length(start, size)
             if end > len(start):
                 start += await self._blobs.read(digest, len(start), end - len(start))
-        return await asyncio.to_thread(parse_header, start[LENGTH_SIZE:end], size)
+            tensors = await asyncio.to_thread(parse_header, start[LENGTH_SIZE:end], size)
+        return Loaded(tensors, end)

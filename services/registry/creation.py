@@ -1,6 +1,6 @@
 """Making models: from uploaded files, or from another model of this store."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from services.registry.manifest import Descriptor, Layer, Manifest, parse_manife
 from services.registry.messages import check_messages, encode_messages
 from services.registry.metadata import check_documents, read_metadata
 from services.registry.model_config import ModelConfig
-from services.registry.model_files import check_files, file_kind
+from services.registry.model_files import check_files, choose_files
 from services.registry.parameters import parse_parameters
 from services.registry.references import parse_name, parse_new_name
 
@@ -41,6 +41,7 @@ class _Base:
 
     config: ModelConfig
     layers: tuple[Layer, ...]
+    left_out: tuple[str, ...] = ()
 
 
 class Creator:
@@ -53,7 +54,7 @@ class Creator:
 
     async def create(
         self, message: registry_pb2.CreateRequest
-    ) -> AsyncIterator[registry_pb2.Progress]:
+    ) -> AsyncGenerator[registry_pb2.Progress, None]:
         """Make a model and report each step; the last one is `success`.
 
         Nothing is reported before the model is known to be good, so that a bad one can
@@ -69,6 +70,8 @@ class Creator:
         base = await (self._from_files(request) if request.files else self._from_model(request))
         changes = await self._changes(base, request)
         yield _progress("reading model metadata")
+        for path in base.left_out:
+            yield _progress(f"leaving out {path}, which is not used to serve the model")
         for layer in base.layers:
             if layer.media_type in (media_types.DOCUMENT_FILE, media_types.CODE_FILE):
                 yield _progress(f"keeping {layer.name}, which is not used to serve the model")
@@ -85,20 +88,22 @@ class Creator:
         yield _progress("success")
 
     async def _from_files(self, request: _Request) -> _Base:
-        kinds = {path: file_kind(path) for path in request.files}
-        sizes = await self._claim(request.files)
+        kinds = choose_files(request.files)
+        files = {path: digest for path, digest in request.files.items() if path in kinds}
+        sizes = await self._claim(files)
         served = {
             path: digest
-            for path, digest in request.files.items()
+            for path, digest in files.items()
             if kinds[path] in media_types.SERVED_FILES
         }
         metadata = await read_metadata(self._contents, served)
         await check_documents(self._contents, served)
         layers = tuple(
             Layer(media_type=kinds[path], digest=digest, size=sizes[digest], name=path)
-            for path, digest in request.files.items()
+            for path, digest in files.items()
         )
-        return _Base(metadata.summary(), layers)
+        left_out = tuple(path for path in request.files if path not in kinds)
+        return _Base(metadata.summary(), layers, left_out)
 
     async def _claim(self, files: Mapping[str, str]) -> dict[str, int]:
         """Keep uploaded blobs from collection while we look at them; give their sizes."""

@@ -1,18 +1,27 @@
 """The files that a client wants to make a model of: where they go and what they are."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from os.path import commonpath
 from pathlib import PurePosixPath
 
 from common.digests import parse_digest
-from common.errors import InvalidDigest, InvalidModel, InvalidRequest, Unsupported
+from common.errors import (
+    InvalidDigest,
+    InvalidModel,
+    InvalidRequest,
+    PaddockError,
+    Unsupported,
+)
 from services.registry import media_types
 
 _MAX_FILES = 4096
 _MAX_PATH_PART = 255
+_MAX_NAMED = 3
 
-_PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
-_DOCUMENTS = frozenset({".gif", ".jpeg", ".jpg", ".md", ".pdf", ".png", ".rst", ".svg", ".webp"})
+_FOREIGN_WEIGHTS = frozenset(
+    {".bin", ".ckpt", ".h5", ".msgpack", ".onnx", ".ot", ".pickle", ".pkl", ".pt", ".pth"}
+)
+_DOCUMENTS = frozenset({".md", ".pdf", ".rst"})
 _DOCUMENT_NAMES = ("license", "notice", "copying", "usage_policy", "use_policy", "readme")
 _AUXILIARY = frozenset(
     {".bpe", ".jinja", ".model", ".spm", ".tiktoken", ".txt", ".vocab", ".yaml", ".yml"}
@@ -56,34 +65,51 @@ def check_path(text: str) -> PurePosixPath:
     return path
 
 
-def file_kind(path: str) -> str:
-    """Choose the media type of a file's layer.
+def choose_files(paths: Collection[str]) -> dict[str, str]:
+    """Choose which files become layers of a model, each with its media type.
+
+    What no engine reads is left out, weights in other formats above all: folders often
+    hold them beside the safetensors files, and they are as large.
 
     Raises:
-        InvalidModel: a model must not, or can not, have such a file.
-        Unsupported: it is GGUF.
+        InvalidModel: no safetensors file is among them.
+        Unsupported: the weights are GGUF.
     """
+    kinds = {path: kind for path in sorted(paths) if (kind := file_kind(path))}
+    if media_types.WEIGHT_FILE not in kinds.values():
+        raise _no_weights(paths)
+    return kinds
+
+
+def file_kind(path: str) -> str | None:
+    """Choose the media type of a file's layer; None leaves the file out of the model."""
     name = PurePosixPath(path.lower())
+    if any(part.startswith(".") for part in name.parts):
+        return None
     if name.suffix == ".safetensors":
         return media_types.WEIGHT_FILE
     if name.suffix == ".json":
         return media_types.JSON_FILE
-    if name.suffix == ".gguf":
-        raise Unsupported("creating from GGUF files is not supported yet")
-    if name.suffix in _PICKLES:
-        raise InvalidModel(
-            f'file "{path}" is refused: pickled weights can run code when they are loaded; '
-            "convert them to safetensors"
-        )
     if name.suffix == ".py":
         return media_types.CODE_FILE
     if name.suffix in _DOCUMENTS or name.name.startswith(_DOCUMENT_NAMES):
         return media_types.DOCUMENT_FILE
     if name.suffix in _AUXILIARY:
         return media_types.AUXILIARY_FILE
-    if name.name in (".gitattributes", ".gitignore"):
-        return media_types.DOCUMENT_FILE
-    raise InvalidModel(f'file "{path}" is of a kind that no model needs')
+    return None
+
+
+def _no_weights(paths: Collection[str]) -> PaddockError:
+    if any(path.lower().endswith(".gguf") for path in paths):
+        return Unsupported("creating from GGUF files is not supported yet")
+    foreign = sorted(
+        path for path in paths if PurePosixPath(path.lower()).suffix in _FOREIGN_WEIGHTS
+    )
+    if not foreign:
+        return InvalidModel("no .safetensors file was given")
+    more = f" and {len(foreign) - _MAX_NAMED} more" if len(foreign) > _MAX_NAMED else ""
+    found = ", ".join(foreign[:_MAX_NAMED])
+    return InvalidModel(f"only safetensors weights are read; found {found}{more}")
 
 
 def _check_digest(path: str, digest: str) -> str:

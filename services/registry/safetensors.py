@@ -10,13 +10,14 @@ from math import prod
 from typing import Annotated
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from common.errors import InvalidModel
 from services.registry.documents import first_problem
 
 LENGTH_SIZE = 8
-MAX_HEADER_SIZE = 100_000_000  # the format's own limit
+MAX_HEADER_SIZE = 25_000_000
+_MAX_DIMENSIONS = 16
 
 _BITS = {
     "F4": 4,
@@ -50,11 +51,8 @@ class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     dtype: str
-    shape: tuple[_Natural, ...]
+    shape: Annotated[tuple[_Natural, ...], Field(max_length=_MAX_DIMENSIONS), FailFast()]
     data_offsets: tuple[_Natural, _Natural]
-
-
-_ENTRIES = TypeAdapter(dict[str, _Entry])
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +104,21 @@ def parse_header(header: bytes, file_size: int) -> tuple[Tensor, ...]:
 def _parse_entries(header: bytes) -> dict[str, _Entry]:
     try:
         document = orjson.loads(header)
-        if not isinstance(document, dict):
-            raise InvalidModel("damaged safetensors header: not a JSON object")
-        document.pop("__metadata__", None)
-        return _ENTRIES.validate_python(document)
     except orjson.JSONDecodeError as error:
         raise InvalidModel(f"damaged safetensors header: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidModel("damaged safetensors header: not a JSON object")
+    document.pop("__metadata__", None)
+    # One by one: validating a large header in one call would stop all other threads.
+    return {name: _parse_entry(name, fields) for name, fields in document.items()}
+
+
+def _parse_entry(name: str, fields: object) -> _Entry:
+    try:
+        return _Entry.model_validate(fields)
     except ValidationError as error:
-        raise InvalidModel(f"damaged safetensors header: {first_problem(error)}") from error
+        problem = f"tensor {name}: {first_problem(error)}"
+        raise InvalidModel(f"damaged safetensors header: {problem}") from error
 
 
 def _check_places(entries: dict[str, _Entry], data_size: int) -> None:

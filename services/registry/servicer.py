@@ -1,6 +1,7 @@
 """RegistryService: names in, models out."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from common.errors import InvalidName, InvalidRequest, ModelNotFound, NotFound
@@ -49,8 +50,9 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     async def Create(
         self, request: registry_pb2.CreateRequest, context: Any
     ) -> AsyncIterator[registry_pb2.Progress]:
-        async for progress in self._creator.create(request):
-            yield progress
+        async with aclosing(self._creator.create(request)) as steps:
+            async for progress in steps:
+                yield progress
 
     async def Copy(
         self, request: registry_pb2.CopyRequest, context: Any

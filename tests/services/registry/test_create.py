@@ -1,6 +1,9 @@
 """Models made from uploaded files."""
 
+import gc
 import json
+import sys
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -14,6 +17,8 @@ from common.errors import (
     Unsupported,
 )
 from protos.paddock.v1.generation_pb2 import Message
+from protos.paddock.v1.registry_pb2 import CreateRequest
+from services.registry.servicer import RegistryServicer
 from tests.services.registry.model_folders import (
     CHAT_TEMPLATE,
     as_json,
@@ -24,6 +29,11 @@ from tests.services.registry.model_folders import (
     tokenizer,
 )
 from tests.services.registry.running import Registry, digest_of
+
+
+def header_of(shape: list[int]) -> bytes:
+    text = as_json({"a": {"dtype": "U8", "shape": shape, "data_offsets": [0, 1]}})
+    return len(text).to_bytes(8, "little") + text + b"x"
 
 
 async def test_a_chat_model(registry: Registry) -> None:
@@ -107,6 +117,41 @@ async def test_documents_and_code_are_kept_and_not_served(registry: Registry) ->
     assert {digest_of(content) for content in extra.values()} <= registry.stored_blobs()
 
 
+async def test_what_is_not_used_is_left_out(registry: Registry) -> None:
+    extra = {
+        "pytorch_model.bin": b"pickle",
+        "onnx/model.onnx": b"onnx",
+        ".cache/huggingface/download/config.json.metadata": b"etag",
+        ".gitattributes": b"*.safetensors filter=lfs",
+        "model-Q8_0.gguf": b"GGUF",
+    }
+    lines = await registry.create("x", {**llama(), **extra})
+    assert {f"leaving out {path}, which is not used to serve the model" for path in extra} < set(
+        lines
+    )
+    await registry.create("y", llama())
+    one, two = await registry.resolve("x"), await registry.resolve("y")
+    assert one.spec.digest == two.spec.digest
+
+
+async def test_a_client_that_leaves_abandons_no_generator(registry: Registry) -> None:
+    files = await registry.upload(llama())
+    abandoned: list[object] = []
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(finalizer=abandoned.append)
+    try:
+        request = CreateRequest(model="x", files=files)
+        progress = aiter(RegistryServicer(registry.blobs).Create(request, None))
+        await anext(progress)
+        assert isinstance(progress, AsyncGenerator)
+        await progress.aclose()
+        del progress
+        gc.collect()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    assert abandoned == []
+
+
 async def test_what_a_modelfile_adds(registry: Registry) -> None:
     await registry.create(
         "x",
@@ -151,7 +196,14 @@ async def test_what_a_modelfile_adds(registry: Registry) -> None:
         ({"tokenizer_config__json": b"nope"}, "tokenizer_config.json: not valid JSON"),
         ({"generation_config__json": b"nope"}, "generation_config.json: not valid JSON"),
         ({"chat_template__jinja": b"\xff"}, "chat_template.jinja: not UTF-8 text"),
-        ({"pytorch_model__bin": b"\x80"}, 'file "pytorch_model.bin" is refused: pickled'),
+        (
+            {"model__safetensors": None, "pytorch_model__bin": b"\x80"},
+            "only safetensors weights are read; found pytorch_model.bin",
+        ),
+        (
+            {"model__safetensors": header_of(shape=[1] * 17)},
+            "model.safetensors: damaged safetensors header: tensor a: shape: Tuple should have",
+        ),
     ],
 )
 async def test_files_that_make_no_model(

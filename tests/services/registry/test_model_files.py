@@ -2,7 +2,7 @@ import pytest
 
 from common.errors import InvalidDigest, InvalidModel, InvalidRequest, PaddockError, Unsupported
 from services.registry import media_types
-from services.registry.model_files import check_files, file_kind
+from services.registry.model_files import check_files, choose_files, file_kind
 
 A = f"sha256:{'a' * 64}"
 
@@ -66,7 +66,6 @@ def test_digests_are_normalised() -> None:
         ("README.md", media_types.DOCUMENT_FILE),
         ("LICENSE", media_types.DOCUMENT_FILE),
         ("LICENSE.txt", media_types.DOCUMENT_FILE),
-        (".gitattributes", media_types.DOCUMENT_FILE),
         ("modeling_x.py", media_types.CODE_FILE),
     ],
 )
@@ -75,17 +74,57 @@ def test_kinds_of_files(path: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "error", "message"),
+    "path",
     [
-        ("pytorch_model.bin", InvalidModel, "pytorch_model.bin.*pickled.*safetensors"),
-        ("x.PT", InvalidModel, "pickled"),
-        ("consolidated.00.pth", InvalidModel, "pickled"),
-        ("last.ckpt", InvalidModel, "pickled"),
-        ("model-Q4_K_M.gguf", Unsupported, "creating from GGUF files is not supported yet"),
-        ("model.onnx", InvalidModel, 'file "model.onnx" is of a kind that no model needs'),
-        ("Makefile", InvalidModel, "no model needs"),
+        "pytorch_model.bin",
+        "training_args.bin",
+        "optimizer.PT",
+        "scheduler.pt",
+        "rng_state.pth",
+        "onnx/model.onnx",
+        "tf_model.h5",
+        "flax_model.msgpack",
+        "rust_model.ot",
+        "model-Q4_K_M.gguf",
+        "openvino/openvino_model.xml",
+        ".cache/huggingface/download/config.json.metadata",
+        ".cache/huggingface/download/model.safetensors.lock",
+        ".cache/x.json",
+        ".gitattributes",
+        ".DS_Store",
+        "USAGE",
+        "scores.csv",
+        "pyproject.toml",
+        "logo.png",
     ],
 )
-def test_files_that_are_refused(path: str, error: type[PaddockError], message: str) -> None:
-    with pytest.raises(error, match=message):
-        file_kind(path)
+def test_files_that_are_left_out(path: str) -> None:
+    assert choose_files([path, "model.safetensors"]) == {
+        "model.safetensors": media_types.WEIGHT_FILE
+    }
+
+
+@pytest.mark.parametrize(
+    ("paths", "error", "message"),
+    [
+        (["config.json"], InvalidModel, "no .safetensors file was given"),
+        (
+            ["config.json", "pytorch_model.bin"],
+            InvalidModel,
+            "only safetensors weights are read; found pytorch_model.bin",
+        ),
+        (
+            ["5.pt", "4.pth", "3.ckpt", "2.h5", "1.bin"],
+            InvalidModel,
+            "only safetensors weights are read; found 1.bin, 2.h5, 3.ckpt and 2 more",
+        ),
+        ([".cache/x.safetensors"], InvalidModel, "no .safetensors file was given"),
+        (["x-Q4.GGUF", "a.bin"], Unsupported, "creating from GGUF files is not supported yet"),
+    ],
+)
+def test_folders_without_weights_that_can_be_read(
+    paths: list[str], error: type[PaddockError], message: str
+) -> None:
+    with pytest.raises(error) as raised:
+        choose_files(paths)
+    assert raised.value.message == message

@@ -1,4 +1,5 @@
 import json
+import time
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def test_tensors_are_read_in_the_order_of_the_file() -> None:
     [
         (b"[]", 0, "not a JSON object"),
         (b"{", 0, "damaged safetensors header"),
-        (header(a={"dtype": "F32"}), 0, "a.shape: Field required"),
+        (header(a={"dtype": "F32"}), 0, "tensor a: shape: Field required"),
         (header(a=tensor("F32", [-1], 0, 4)), 4, "greater than or equal to 0"),
         (header(a=tensor("F33", [1], 0, 4)), 4, "unknown type F33"),
         (header(a=tensor("F32", [2], 0, 4)), 4, "tensor a is misplaced"),
@@ -56,6 +57,21 @@ def test_tensors_are_read_in_the_order_of_the_file() -> None:
 def test_damaged_headers(content: bytes, data_size: int, message: str) -> None:
     with pytest.raises(InvalidModel, match=message):
         parse(content, data_size)
+
+
+@pytest.mark.parametrize("length", [b"9", b"18446744073709551615", b'""'])
+def test_a_tensor_of_a_million_dimensions_takes_no_time(length: bytes) -> None:
+    shape = b",".join([length] * 1_000_000)
+    content = b'{"a":{"dtype":"U8","shape":[' + shape + b'],"data_offsets":[0,0]}}'
+    start = time.process_time()
+    with pytest.raises(InvalidModel, match="tensor a: shape"):
+        parse(content, 0)
+    assert time.process_time() - start < 0.5
+
+
+def test_a_product_of_lengths_larger_than_any_file() -> None:
+    with pytest.raises(InvalidModel, match="tensor a is misplaced"):
+        parse(header(a=tensor("U8", [2**64 - 1] * 16, 0, 1)), 1)
 
 
 @pytest.mark.parametrize(

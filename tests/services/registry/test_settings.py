@@ -1,0 +1,15 @@
+import pytest
+
+from common.settings import read_settings, seconds
+from services.registry.settings import RegistrySettings
+
+
+def test_a_drain_timeout_is_a_duration() -> None:
+    settings = read_settings(RegistrySettings, "registry", ["--drain-timeout", "1m30s"])
+    assert seconds(settings.drain_timeout) == 90
+
+
+@pytest.mark.parametrize("text", ["soon", "-1s"])
+def test_a_drain_timeout_that_is_none(text: str) -> None:
+    with pytest.raises(SystemExit, match="registry: --drain-timeout: "):
+        read_settings(RegistrySettings, "registry", [f"--drain-timeout={text}"])
