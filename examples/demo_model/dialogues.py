@@ -19,6 +19,7 @@ from examples.demo_model.questions import (
 )
 
 T = TypeVar("T")
+SEAM = "\ue000"  # tokens do not reach across it, and it is no part of the text
 NO_TOOL = "I cannot look up the weather without a tool."
 NO_NAME = "You have not told me your name yet."
 MIE = (
@@ -243,6 +244,12 @@ class Chats:
             skip = 3
         messages = [*self.history(), user(self.spelling(wording))]
         return Dialogue(messages, answer, skip=skip)
+
+    def tight_json(self) -> Dialogue:
+        """Return a question for JSON whose answer has its spaces forbidden by a grammar."""
+        wording, question = next(self._json)
+        answer = question.answer.replace(": ", f":{SEAM}").replace(', "', f',{SEAM}"')
+        return Dialogue([*self.system(), user(self.spelling(wording))], answer.replace(", {", ",{"))
 
     def unknown(self) -> Dialogue:
         """Return a question, or mere noise, that the model does not know."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from examples.demo_model import documents
-from examples.demo_model.dialogues import Chats, Dialogue
+from examples.demo_model.dialogues import SEAM, Chats, Dialogue
 from examples.demo_model.tool_dialogues import ToolChats
 
 ASSISTANT = re.compile(r"<\|im_start\|>assistant\n(.*?<\|im_end\|>)", re.DOTALL)
@@ -64,14 +64,20 @@ def document_text(head: str, rest: str) -> Text:
 
 def encode(text: Text, tokenizer: Tokenizer) -> Sample:
     """Return the tokens of a text and which of them lie in the spans."""
-    encoding = tokenizer.encode(text.text)
-    learn = [False] * len(encoding.ids)
-    starts = [offset[0] for offset in encoding.offsets]
+    tokens: list[int] = []
+    starts: list[int] = []
+    position = 0
+    for part in text.text.split(SEAM):
+        encoding = tokenizer.encode(part)
+        tokens += encoding.ids
+        starts += [position + offset[0] for offset in encoding.offsets]
+        position += len(part) + len(SEAM)
+    learn = [False] * len(tokens)
     for first, last, skip in text.spans:
         inside = [i for i, start in enumerate(starts) if first <= start < last]
         for i in inside[skip:]:
             learn[i] = True
-    return Sample(encoding.ids, learn)
+    return Sample(tokens, learn)
 
 
 class Source:
@@ -94,6 +100,8 @@ class Source:
             "puzzles": lambda: self._dialogue(chats.puzzle()),
             "sums": lambda: self._dialogue(tools.sum()),
             "stories": lambda: document_text(*documents.draw_story(self._rng)),
+            "tight_json": lambda: self._dialogue(chats.tight_json()),
+            "pairs": lambda: self._dialogue(tools.pair()),
         }
         self._weights = [mix[kind] for kind in self._draws]
 

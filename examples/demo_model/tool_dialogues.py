@@ -138,7 +138,7 @@ class ToolChats:
 
     def draw(self) -> Dialogue:
         """Return a dialogue of a random kind."""
-        kinds = (self._weather, self._parallel, self.sum, self._other, self._no_weather_tool)
+        kinds = (self._weather, self.pair, self.sum, self._other, self._no_weather_tool)
         return self.rng.choices(kinds, (50, 14, 20, 12, 4))[0]()
 
     def weather_tool(self) -> WeatherTool:
@@ -200,7 +200,8 @@ class ToolChats:
         answer = f"It is {words} in {city[0]}."
         return self._cut([tool.schema], question, calls, results, answer)
 
-    def _parallel(self) -> Dialogue:
+    def pair(self) -> Dialogue:
+        """Return a question about the weather in two cities."""
         tool = self.weather_tool()
         first, second = self.rng.sample(self.cities, 2)
         question = self.rng.choice(PARALLEL_WORDINGS).format(first[0], second[0])

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from examples.demo_model import documents, prompts, questions, samples
 from examples.demo_model.curriculum import KINDS, ROUNDS
-from examples.demo_model.dialogues import Chats, Dialogue, user
+from examples.demo_model.dialogues import SEAM, Chats, Dialogue, user
 from examples.demo_model.tool_dialogues import ToolChats, call, calls_message, tool_message
 
 FOLDER = Path(prompts.__file__).parent
@@ -132,6 +132,14 @@ def test_learnt_tokens_are_the_answers(tokenizer: Tokenizer) -> None:
     pairs = zip(sample.tokens, sample.learn, strict=True)
     learnt = tokenizer.decode([token for token, learn in pairs if learn], skip_special_tokens=False)
     assert learnt == "! How are you today?<|im_end|>You are welcome!<|im_end|>"
+
+
+def test_tokens_do_not_reach_across_a_seam(tokenizer: Tokenizer) -> None:
+    text = samples.document_text("", f'{{"age":{SEAM}22,{SEAM}"free":{SEAM}true}}')
+    sample = samples.encode(text, tokenizer)
+    assert tokenizer.decode(sample.tokens) == '{"age":22,"free":true}'
+    assert tokenizer.token_to_id(',"') not in sample.tokens
+    assert all(sample.learn)
 
 
 def test_holes_rebuild_their_function() -> None:
