@@ -5,15 +5,17 @@ import contextlib
 
 from common.process import run_process
 from common.rpc import Server, open_channel
-from common.settings import read_settings
+from common.settings import read_settings, seconds
 from protos.paddock.v1 import blob_pb2_grpc, worker_pb2, worker_pb2_grpc
 from workers.cache import FileCache
+from workers.cache_pruning import CachePruning
 from workers.memory import accelerator_memory, machine_memory
 from workers.models import Models
 from workers.servicer import WorkerServicer
 from workers.settings import WorkerSettings
 from workers.vllm_factory import VllmFactory
 
+_PRUNING_SECONDS = 60.0
 # For what still answers when every sequence has ended.
 _LAST_CALLS_SECONDS = 1.0
 
@@ -28,29 +30,44 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
         accelerator=accelerator is not None,
     )
     async with open_channel(settings.blob) as channel:
-        files = FileCache(settings.cache, blob_pb2_grpc.BlobServiceStub(channel))
+        blobs = blob_pb2_grpc.BlobServiceStub(channel)
+        files = FileCache(settings.cache, blobs)
         models = Models(
             factory, files, settings.memory_budget or share, settings.keep_alive_nanoseconds
         )
-        expiry = asyncio.create_task(models.expire_for_ever())
         try:
-            await _serve(settings, models, stop)
+            server = await _listen(settings, models)
+            factory.prepare()
+            async with asyncio.TaskGroup() as upkeep:
+                pruning = CachePruning(files.models, files.partial, blobs)
+                tasks = [
+                    upkeep.create_task(models.expire_for_ever()),
+                    upkeep.create_task(pruning.prune_for_ever(_PRUNING_SECONDS)),
+                ]
+                await _serve(settings, models, server, stop)
+                for task in tasks:
+                    task.cancel()
         finally:
-            expiry.cancel()
             await models.aclose()
             await factory.aclose()
 
 
-async def _serve(settings: WorkerSettings, models: Models, stop: asyncio.Event) -> None:
+async def _listen(settings: WorkerSettings, models: Models) -> Server:
     server = Server()
     worker_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerServicer(models), server.grpc)
     service = worker_pb2.DESCRIPTOR.services_by_name["WorkerService"].full_name
     await server.start(settings.listen, service)
+    return server
+
+
+async def _serve(
+    settings: WorkerSettings, models: Models, server: Server, stop: asyncio.Event
+) -> None:
     await server.set_serving(True)
     await stop.wait()
     await server.set_serving(False)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(models.drain(), settings.drain_seconds)
+        await asyncio.wait_for(models.drain(), seconds(settings.drain_timeout))
     await server.stop(_LAST_CALLS_SECONDS)
 
 

@@ -1,20 +1,18 @@
 """Embedding texts: cut to the window, pooled by the engine, shortened and normalised."""
 
-import asyncio
 import math
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from common.errors import InvalidRequest
 from protos.paddock.v1 import generation_pb2, inference_pb2, worker_pb2
-from workers.engine import Engine, Tokenizer
+from workers.engine import Tokenizer
 from workers.models import Models
 
 TOO_LONG = "the input length exceeds the context length"
 
 
 async def embed(
-    models: Models, renderers: ThreadPoolExecutor, request: worker_pb2.EmbedSequencesRequest
+    models: Models, request: worker_pb2.EmbedSequencesRequest
 ) -> inference_pb2.EmbedResponse:
     """Embed all inputs of a request.
 
@@ -26,12 +24,11 @@ async def embed(
     asked = request.request
     started = time.monotonic_ns()
     keep_alive = asked.keep_alive if asked.HasField("keep_alive") else None
-    async with models.use(request.spec, keep_alive) as engine:
+    async with models.use(request.spec, keep_alive) as ready:
         loaded = time.monotonic_ns()
-        prompts = await asyncio.get_running_loop().run_in_executor(
-            renderers, _tokenize_all, engine, asked
-        )
-        vectors = await engine.embed(prompts)
+        window = ready.engine.limits.context_length
+        prompts = await ready.render(lambda tokenizer: _tokenize_all(tokenizer, asked, window))
+        vectors = await ready.engine.embed(prompts)
     usage = generation_pb2.Usage(
         prompt_tokens=sum(len(prompt) for prompt in prompts),
         total_duration=time.monotonic_ns() - started,
@@ -71,6 +68,7 @@ def shape(vector: list[float], dimensions: int, normalize: bool) -> list[float]:
     return [value / length for value in cut] if length else cut
 
 
-def _tokenize_all(engine: Engine, asked: inference_pb2.EmbedRequest) -> list[list[int]]:
-    window = engine.limits.context_length
-    return [tokenize(engine.tokenizer, text, asked.truncate, window) for text in asked.inputs]
+def _tokenize_all(
+    tokenizer: Tokenizer, asked: inference_pb2.EmbedRequest, window: int
+) -> list[list[int]]:
+    return [tokenize(tokenizer, text, asked.truncate, window) for text in asked.inputs]

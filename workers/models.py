@@ -5,15 +5,15 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Protocol
 
-from common.errors import Unavailable
+from common.errors import OutOfMemory, Unavailable
 from protos.paddock.v1 import model_pb2
+from workers.cache_entry import HeldFolder
 from workers.changes import Changes
 from workers.engine import Engine, EngineFactory
 from workers.residents import Holding, Resident, Residents, choose_victims
-from workers.slot import READY, UNLOADING, Slot
+from workers.slot import READY, UNLOADING, ReadyEngine, Slot
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 class Files(Protocol):
     """Where models' files come from."""
 
-    async def fetch(self, spec: model_pb2.ModelSpec, progress: Callable[[int], None]) -> Path:
-        """Give the folder with a model's files."""
+    async def fetch(self, spec: model_pb2.ModelSpec, progress: Callable[[int], None]) -> HeldFolder:
+        """Give the folder with a model's files; it stays until it is released."""
 
 
 class Models:
@@ -66,7 +66,9 @@ class Models:
         return self._slots.get(weights)
 
     @asynccontextmanager
-    async def use(self, spec: model_pb2.ModelSpec, keep_alive: int | None) -> AsyncIterator[Engine]:
+    async def use(
+        self, spec: model_pb2.ModelSpec, keep_alive: int | None
+    ) -> AsyncIterator[ReadyEngine]:
         """Give a model's engine, loaded first where it is not; it stays within the block.
 
         Raises:
@@ -128,7 +130,7 @@ class Models:
             self._close(slot)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _engine(self, spec: model_pb2.ModelSpec) -> Engine:
+    async def _engine(self, spec: model_pb2.ModelSpec) -> ReadyEngine:
         while True:
             slot = self._slots.get(spec.weights)
             if slot is None:
@@ -147,25 +149,29 @@ class Models:
                 raise Unavailable("the worker is shutting down")
             return slot.task.result()
 
-    async def _load(self, slot: Slot) -> Engine:
+    async def _load(self, slot: Slot) -> ReadyEngine:
         started = self._clock()
         try:
             engine = await self._start(slot)
         except BaseException as error:
-            logger.error("cannot load %s: %s", slot.spec.name, error)
+            # Without room nothing is wrong, and whoever ends the worker knows that it ends.
+            expected = isinstance(error, OutOfMemory | asyncio.CancelledError)
+            level = logging.INFO if expected else logging.ERROR
+            logger.log(level, "cannot load %s: %s", slot.spec.name, error)
             self._forget(slot)
             raise
         slot.engine, slot.state = engine, READY
         logger.info("loaded %s in %.1f s", slot.spec.name, self._clock() - started)
         self._spawn(self._watch(slot, engine))
         self._settle(slot)
-        return engine
+        return ReadyEngine(engine)
 
     async def _start(self, slot: Slot) -> Engine:
         def fetched(size: int) -> None:
             slot.fetched += size
 
-        folder = await self._files.fetch(slot.spec, fetched)
+        slot.folder = await self._files.fetch(slot.spec, fetched)
+        folder = slot.folder.path
         slot.fetched, slot.starting = slot.size, True
         plan = await asyncio.to_thread(self._factory.plan, slot.spec, folder, self.budget)
         async with self._admission:
@@ -189,15 +195,20 @@ class Models:
 
     def _holding(self, slot: Slot) -> Holding:
         residents = self.residents.of(slot.spec.weights)
-        busy = any(resident.active or resident.pinned for resident in residents)
-        used_at = max((resident.used_at for resident in residents), default=0.0)
-        return Holding(slot.spec.weights, slot.memory, slot.state == READY and not busy, used_at)
+        busy = any(resident.active for resident in residents)
+        return Holding(
+            slot.spec.weights,
+            slot.memory,
+            evictable=slot.state == READY and not busy,
+            used_at=max((resident.used_at for resident in residents), default=0.0),
+            pinned=any(resident.pinned for resident in residents),
+        )
 
     def _release(self, resident: Resident) -> None:
         self.residents.release(resident, self._clock())
         self._expire()
         slot = self._slots.get(resident.spec.weights)
-        if slot is None and not resident.active:
+        if not resident.active and (slot is None or slot.state == UNLOADING):
             # The load failed, or the engine died under it.
             self.residents.remove(resident)
             self.changes.announce()
@@ -247,6 +258,9 @@ class Models:
     def _forget(self, slot: Slot) -> None:
         if self._slots.get(slot.spec.weights) is slot:
             del self._slots[slot.spec.weights]
+            self.residents.remove_idle(slot.spec.weights)
+        if slot.folder:
+            slot.folder.release()
         slot.memory = 0
         slot.gone.set()
         self.changes.announce()

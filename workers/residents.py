@@ -20,7 +20,7 @@ class Resident:
     keep_alive: int
     """Nanoseconds; negative: for ever."""
     pinned: bool = False
-    """A request asked for ever: nothing evicts it."""
+    """A request asked for ever: it is evicted after all that are not."""
     active: int = 0
     """Requests that use it now."""
     deadline: float | None = None
@@ -110,12 +110,16 @@ class Holding:
     weights: str
     memory: int
     evictable: bool
-    """Ready, unused and not pinned."""
+    """Ready and unused."""
     used_at: float
+    pinned: bool = False
+    """A request asked to keep it for ever."""
 
 
 def choose_victims(holdings: Iterable[Holding], need: int, budget: int) -> list[str]:
-    """Choose the engines to evict so that `need` bytes fit: idle ones, least recently used first.
+    """Choose the engines to evict so that `need` bytes fit.
+
+    They are idle; pinned ones go after all others, and the least recently used go first.
 
     Raises:
         NoRoom: not even evicting all that may be evicted makes room.
@@ -123,7 +127,8 @@ def choose_victims(holdings: Iterable[Holding], need: int, budget: int) -> list[
     held = list(holdings)
     excess = sum(holding.memory for holding in held) + need - budget
     victims: list[str] = []
-    for holding in sorted((each for each in held if each.evictable), key=lambda it: it.used_at):
+    idle = [holding for holding in held if holding.evictable]
+    for holding in sorted(idle, key=lambda it: (it.pinned, it.used_at)):
         if excess <= 0:
             break
         victims.append(holding.weights)

@@ -1,8 +1,7 @@
 """One Run stream: a router's commands in, the updates of all its sequences out."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from protos.paddock.v1 import worker_pb2
 from workers.models import Models
@@ -17,15 +16,14 @@ class RunStream:
     it is cancelled.
     """
 
-    def __init__(self, models: Models, renderers: ThreadPoolExecutor) -> None:
+    def __init__(self, models: Models) -> None:
         self._models = models
-        self._renderers = renderers
         self._outbox = Outbox()
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     async def responses(
         self, commands: AsyncIterator[worker_pb2.RunRequest]
-    ) -> AsyncIterator[worker_pb2.RunResponse]:
+    ) -> AsyncGenerator[worker_pb2.RunResponse, None]:
         """Follow the commands; give a message whenever something is pending."""
         follower = asyncio.create_task(self._follow(commands))
         try:
@@ -53,7 +51,7 @@ class RunStream:
     def _start(self, start: worker_pb2.StartSequence) -> None:
         number = start.sequence
         sequence = Sequence(start, self._outbox.put)
-        task = asyncio.create_task(sequence.run(self._models, self._renderers))
+        task = asyncio.create_task(sequence.run(self._models))
         self._tasks[number] = task
         task.add_done_callback(lambda _: self._tasks.pop(number, None))
 

@@ -1,10 +1,8 @@
 """One sequence from its start command to its end, in messages for the router."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 from common.errors import Internal, PaddockError
@@ -29,25 +27,25 @@ class Sequence:
         self._prompt: list[int] = []
         self._answer: list[int] = []
 
-    async def run(self, models: Models, renderers: ThreadPoolExecutor) -> None:
+    async def run(self, models: Models) -> None:
         """Run to the end; whatever goes wrong becomes the sequence's failure."""
         try:
-            await self._run(models, renderers)
+            await self._run(models)
         except PaddockError as error:
             self._fail(error)
         except Exception as error:
             logger.exception("a sequence of %s failed", self._start.spec.name)
             self._fail(Internal(f"internal error: {error}"))
 
-    async def _run(self, models: Models, renderers: ThreadPoolExecutor) -> None:
+    async def _run(self, models: Models) -> None:
         start = self._start
         keep_alive = start.keep_alive if start.HasField("keep_alive") else None
-        async with models.use(start.spec, keep_alive) as engine:
+        async with models.use(start.spec, keep_alive) as ready:
             self._load_duration = time.monotonic_ns() - self._started
-            self._prompt = await asyncio.get_running_loop().run_in_executor(
-                renderers, render, engine.tokenizer, start.spec.name, start.generation
+            self._prompt = await ready.render(
+                lambda tokenizer: render(tokenizer, start.spec.name, start.generation)
             )
-            await self._generate(engine)
+            await self._generate(ready.engine)
 
     async def _generate(self, engine: Engine) -> None:
         steps = engine.generate(self._prompt, self._start.generation)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -27,8 +27,6 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
     def __init__(self, models: Models) -> None:
         self._models = models
         self._worker = worker_identity()
-        # Tokenizers are not to be used by two threads at once.
-        self._renderers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="render")
 
     async def Watch(
         self, request: worker_pb2.WatchRequest, context: _Context
@@ -70,11 +68,12 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
     async def Embed(
         self, request: worker_pb2.EmbedSequencesRequest, context: _Context
     ) -> inference_pb2.EmbedResponse:
-        return await embed(self._models, self._renderers, request)
+        return await embed(self._models, request)
 
     async def Run(
         self, request_iterator: AsyncIterator[worker_pb2.RunRequest], context: _Context
     ) -> AsyncIterator[worker_pb2.RunResponse]:
-        stream = RunStream(self._models, self._renderers)
-        async for response in stream.responses(request_iterator):
-            yield response
+        responses = RunStream(self._models).responses(request_iterator)
+        async with aclosing(responses):
+            async for response in responses:
+                yield response

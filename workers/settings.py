@@ -1,12 +1,22 @@
 """Settings of a worker."""
 
+import re
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ByteSize, Field, field_validator
+from pydantic import AfterValidator, ByteSize, Field, field_validator
 
-from common.durations import SECOND, parse_duration, parse_keep_alive
+from common.durations import parse_keep_alive
 from common.errors import InvalidRequest
-from common.settings import Settings
+from common.settings import Duration, Settings
+
+
+def _check_keep_alive(text: str) -> str:
+    try:
+        _read_keep_alive(text)
+    except InvalidRequest as error:
+        raise ValueError(error.message) from None
+    return text
 
 
 class WorkerSettings(Settings):
@@ -27,7 +37,7 @@ class WorkerSettings(Settings):
     memory_share: float = Field(default=0.8, gt=0, le=1)
     """The share of memory for models where no budget is set."""
 
-    keep_alive: str = "5m"
+    keep_alive: Annotated[str, AfterValidator(_check_keep_alive)] = "5m"
     """How long a model stays after its last request; negative: for ever."""
 
     context_length: int = Field(default=0, ge=0)
@@ -36,36 +46,21 @@ class WorkerSettings(Settings):
     max_sequences: int = Field(default=256, ge=1)
     """Sequences that one engine runs at once."""
 
-    drain_timeout: str = "30s"
+    drain_timeout: Duration = "30s"
     """How long running sequences may take to finish after SIGTERM."""
 
-    @field_validator("keep_alive")
+    @field_validator("cache")
     @classmethod
-    def _is_keep_alive(cls, value: str) -> str:
-        _read_keep_alive(value)
-        return value
-
-    @field_validator("drain_timeout")
-    @classmethod
-    def _is_duration(cls, value: str) -> str:
-        parse_duration(value)
-        return value
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser()
 
     @property
     def keep_alive_nanoseconds(self) -> int:
         """How long a model stays by default; negative: for ever."""
         return _read_keep_alive(self.keep_alive)
 
-    @property
-    def drain_seconds(self) -> float:
-        """How long to drain."""
-        return parse_duration(self.drain_timeout) / SECOND
-
 
 def _read_keep_alive(value: str) -> int:
     """Read a Go duration, or a number of seconds as `OLLAMA_KEEP_ALIVE` may be."""
-    try:
-        parsed = parse_keep_alive(value)
-    except InvalidRequest:
-        parsed = parse_keep_alive(int(value))
-    return parsed or 0
+    seconds = int(value) if re.fullmatch(r"[+-]?\d+", value, re.ASCII) else value
+    return parse_keep_alive(seconds) or 0

@@ -1,14 +1,34 @@
 """One engine and its life: loading, ready, unloading."""
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from protos.paddock.v1 import model_pb2, worker_pb2
-from workers.engine import Engine
+from workers.cache_entry import HeldFolder
+from workers.engine import Engine, Tokenizer
+
+T = TypeVar("T")
 
 LOADING = worker_pb2.WorkerModel.STATE_LOADING
 READY = worker_pb2.WorkerModel.STATE_READY
 UNLOADING = worker_pb2.WorkerModel.STATE_UNLOADING
+
+
+class ReadyEngine:
+    """An engine, and the thread on which its prompts are made."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        # One, since no two threads may use a tokenizer at once. It ends with this object.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="render")
+
+    async def render(self, make: Callable[[Tokenizer], T]) -> T:
+        """Make something with the tokenizer, after all who asked before."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, make, self.engine.tokenizer)
 
 
 @dataclass(eq=False)
@@ -20,11 +40,13 @@ class Slot:
     memory: int = 0
     """Bytes taken from the budget; 0 before the plan is made."""
     engine: Engine | None = None
+    folder: HeldFolder | None = None
+    """The model's files, held until the engine is gone."""
     fetched: int = 0
     """Bytes of the model's files that are here."""
     starting: bool = False
     """The files are here, the engine is being started."""
-    task: asyncio.Task[Engine] | None = None
+    task: asyncio.Task[ReadyEngine] | None = None
     """Loads; everybody who needs the engine waits for it."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the engine's memory is free again."""

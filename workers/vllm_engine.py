@@ -24,6 +24,7 @@ from protos.paddock.v1 import generation_pb2
 from workers.engine import Limits, Plan, Step, Timing, Tokenizer
 from workers.logprobs import token_logprobs
 from workers.sampling import sampling_params
+from workers.tasks import run_all
 from workers.vllm_start import engine_arguments, start
 
 _SHUTDOWN_SECONDS = 5.0
@@ -46,7 +47,6 @@ class VllmEngine:
         self._limits = limits
         self._pooling = pooling
         self._numbers = count()
-        self._closing = False
 
     @classmethod
     async def start(
@@ -118,15 +118,17 @@ class VllmEngine:
         """Pool prompts; see the seam."""
         if not self._pooling:
             raise CapabilityMissing(f'"{self._name}" does not support embeddings')
-        with _engine_errors():
-            return await asyncio.gather(*(self._embed(prompt) for prompt in prompts))
+        return await run_all(self._embed(prompt) for prompt in prompts)
 
     async def _embed(self, prompt: list[int]) -> list[float]:
         parameters = PoolingParams(task="embed", use_activation=False)
-        outputs = self._llm.encode(tokens_input(prompt), parameters, f"input-{next(self._numbers)}")
-        async with aclosing(outputs):
-            async for output in outputs:
-                vector: list[float] = output.outputs.data.tolist()
+        with _engine_errors():
+            outputs = self._llm.encode(
+                tokens_input(prompt), parameters, f"input-{next(self._numbers)}"
+            )
+            async with aclosing(outputs):
+                async for output in outputs:
+                    vector: list[float] = output.outputs.data.tolist()
         return vector
 
     @property

@@ -8,6 +8,7 @@ import os
 import tempfile
 from multiprocessing import forkserver
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from common.errors import InvalidModel
@@ -22,7 +23,7 @@ class VllmFactory:
 
     Engines are forked from a server that has vLLM imported. vLLM's front half is imported in
     this process, on a thread: the event loop answers meanwhile, and the first load waits.
-    Create it on the main thread, and close it at the end.
+    Use it on the main thread, and close it at the end.
     """
 
     def __init__(
@@ -32,12 +33,18 @@ class VllmFactory:
         self._context_length = context_length
         self._accelerator = accelerator
         self._failures = tempfile.TemporaryDirectory(prefix="paddock-engines-")
-        prepare_environment(self._failures.name, accelerator=accelerator)
-        multiprocessing.set_forkserver_preload(["workers.fork_server"])
-        forkserver.ensure_running()
-        self._module = asyncio.create_task(
-            asyncio.to_thread(importlib.import_module, "workers.vllm_engine")
-        )
+        self._module: asyncio.Task[ModuleType] | None = None
+
+    def prepare(self) -> asyncio.Task[ModuleType]:
+        """Begin to import what engines need, unless that was begun before."""
+        if self._module is None:
+            prepare_environment(self._failures.name, accelerator=self._accelerator)
+            multiprocessing.set_forkserver_preload(["workers.fork_server"])
+            forkserver.ensure_running()
+            self._module = asyncio.create_task(
+                asyncio.to_thread(importlib.import_module, "workers.vllm_engine")
+            )
+        return self._module
 
     def plan(self, spec: model_pb2.ModelSpec, folder: Path, budget: int) -> Plan:
         """Plan from the model's `config.json` and the sizes of its weight files."""
@@ -56,7 +63,7 @@ class VllmFactory:
 
     async def start(self, spec: model_pb2.ModelSpec, folder: Path, plan: Plan) -> Engine:
         """Start an engine, once vLLM is imported."""
-        module = await asyncio.shield(self._module)
+        module = await asyncio.shield(self.prepare())
         # A fork server that was killed is started again here, on the main thread: its life is
         # tied to the thread that starts it.
         forkserver.ensure_running()
@@ -72,7 +79,8 @@ class VllmFactory:
 
     async def aclose(self) -> None:
         """Give back what engines shared; engines were closed before."""
-        await asyncio.gather(self._module, return_exceptions=True)
+        if self._module:
+            await asyncio.gather(self._module, return_exceptions=True)
         self._failures.cleanup()
 
 

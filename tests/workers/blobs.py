@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from common.digests import hex_digits
-from common.errors import BlobNotFound
+from common.errors import BlobNotFound, PaddockError
 from common.rpc import Server
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc, model_pb2
 
@@ -24,6 +24,7 @@ class FolderBlobs(blob_pb2_grpc.BlobServiceServicer):
         self.damaged = False
         self.reads = 0
         self.locates = 0
+        self.failure: PaddockError | None = None
 
     def add(self, path: Path, name: str) -> model_pb2.ModelFile:
         digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
@@ -45,6 +46,11 @@ class FolderBlobs(blob_pb2_grpc.BlobServiceServicer):
         spec.weights = hashlib.sha256(b"".join(file.digest.encode() for file in files)).hexdigest()
         spec.digest = hashlib.sha256(name.encode()).hexdigest()
         return spec
+
+    async def Stat(self, request: blob_pb2.StatRequest, context: Context) -> blob_pb2.StatResponse:
+        if self.failure:
+            raise self.failure
+        return blob_pb2.StatResponse(size=self._path(request.digest).stat().st_size)
 
     async def Locate(
         self, request: blob_pb2.LocateRequest, context: Context

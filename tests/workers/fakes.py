@@ -4,25 +4,32 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from itertools import cycle, islice
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from common.errors import CapabilityMissing, InvalidRequest, LoadFailed, PaddockError, WorkerLost
 from protos.paddock.v1 import generation_pb2, model_pb2
+from workers.cache_entry import HeldFolder, hold
 from workers.engine import Limits, Plan, Step, Timing
 from workers.window import answer_limit
 
 
 class LetterTokenizer:
-    """One token a character."""
+    """One token a character; a test can make it slow."""
 
     chat_template = "{role}: {content}\n"
     bos_token = None
+
+    def __init__(self) -> None:
+        self.free = Event()
+        self.free.set()
 
     def apply_chat_template(self, conversation: Any, **arguments: Any) -> Any:
         lines = [self.chat_template.format(**message) for message in conversation]
         return "".join(lines) + "assistant: "
 
     def encode(self, text: str, **arguments: Any) -> list[int]:
+        self.free.wait(10)
         return [ord(letter) for letter in text][: arguments.get("max_length")]
 
 
@@ -39,6 +46,8 @@ class FakeEngine:
         self._next = asyncio.ensure_future(asyncio.sleep(0))
         self.running = 0
         self.closed = False
+        self.closing = asyncio.Event()
+        self.closing.set()
 
     @property
     def limits(self) -> Limits:
@@ -108,6 +117,7 @@ class FakeEngine:
     async def aclose(self) -> None:
         self.closed = True
         self._dead.set()
+        await self.closing.wait()
 
 
 class FakeFactory:
@@ -148,8 +158,8 @@ class FakeFactory:
 class NoFiles:
     """Models whose files are always here."""
 
-    async def fetch(self, spec: model_pb2.ModelSpec, progress: Callable[[int], None]) -> Path:
-        return Path("/nowhere")
+    async def fetch(self, spec: model_pb2.ModelSpec, progress: Callable[[int], None]) -> HeldFolder:
+        return hold(Path(__file__).parent)
 
 
 def load_failure() -> LoadFailed:

@@ -1,6 +1,4 @@
 import asyncio
-import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -8,31 +6,8 @@ import pytest
 from common.errors import BlobNotFound, DigestMismatch, InvalidModel
 from common.rpc import open_channel
 from protos.paddock.v1 import blob_pb2_grpc, model_pb2
-from tests.workers.blobs import FolderBlobs, serve_blobs
+from tests.workers.blobs import FolderBlobs
 from workers.cache import FileCache
-
-
-@pytest.fixture
-async def blobs(tmp_path: Path) -> AsyncIterator[FolderBlobs]:
-    blobs = FolderBlobs()  # type: ignore[abstract]
-    server = await serve_blobs(blobs, f"unix:{tmp_path}/blob.sock")
-    yield blobs
-    await server.stop(0)
-
-
-@pytest.fixture
-async def cache(tmp_path: Path, blobs: FolderBlobs) -> AsyncIterator[FileCache]:
-    async with open_channel(f"unix:{tmp_path}/blob.sock") as channel:
-        yield FileCache(tmp_path / "cache", blob_pb2_grpc.BlobServiceStub(channel))
-
-
-@pytest.fixture
-def spec(tmp_path: Path, blobs: FolderBlobs) -> model_pb2.ModelSpec:
-    folder = tmp_path / "source"
-    (folder / "part").mkdir(parents=True)
-    (folder / "config.json").write_text("{}")
-    (folder / "part" / "weights.bin").write_bytes(os.urandom(300_000))
-    return blobs.add_model(folder)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -47,7 +22,7 @@ async def test_files_in_sight_are_linked(
     cache: FileCache, blobs: FolderBlobs, spec: model_pb2.ModelSpec, tmp_path: Path
 ) -> None:
     arrived: list[int] = []
-    folder = await cache.fetch(spec, arrived.append)
+    folder = (await cache.fetch(spec, arrived.append)).path
     assert contents(folder) == contents(tmp_path / "source")
     assert blobs.reads == 0
     assert (folder / "config.json").samefile(tmp_path / "source" / "config.json")
@@ -59,7 +34,7 @@ async def test_files_out_of_sight_are_streamed(
 ) -> None:
     blobs.visible = False
     arrived: list[int] = []
-    folder = await cache.fetch(spec, arrived.append)
+    folder = (await cache.fetch(spec, arrived.append)).path
     assert contents(folder) == contents(tmp_path / "source")
     assert blobs.reads == 2
     assert sum(arrived) == sum(file.size for file in spec.files)
@@ -70,14 +45,14 @@ async def test_a_folder_that_is_here_is_used_again(
 ) -> None:
     first = await cache.fetch(spec, lambda _: None)
     asked = blobs.locates
-    assert await cache.fetch(spec, lambda _: None) == first
+    assert (await cache.fetch(spec, lambda _: None)).path == first.path
     assert blobs.locates == asked
 
 
 async def test_a_folder_that_lost_a_file_is_built_again(
     cache: FileCache, spec: model_pb2.ModelSpec, tmp_path: Path
 ) -> None:
-    folder = await cache.fetch(spec, lambda _: None)
+    folder = (await cache.fetch(spec, lambda _: None)).path
     (folder / "config.json").unlink()
     await cache.fetch(spec, lambda _: None)
     assert contents(folder) == contents(tmp_path / "source")
@@ -140,13 +115,13 @@ async def test_leftovers_go_at_the_start_and_work_in_progress_stays(
             await asyncio.sleep(0)
         FileCache(tmp_path / "cache", stub)
         assert not (partial / "dead").exists()
-        assert contents(await fetching) == contents(tmp_path / "source")
+        assert contents((await fetching).path) == contents(tmp_path / "source")
 
 
 async def test_two_workers_on_one_disk(
     cache: FileCache, spec: model_pb2.ModelSpec, tmp_path: Path
 ) -> None:
     folders = await asyncio.gather(*(cache.fetch(spec, lambda _: None) for _ in range(5)))
-    assert len(set(folders)) == 1
-    assert contents(folders[0]) == contents(tmp_path / "source")
+    assert len({folder.path for folder in folders}) == 1
+    assert contents(folders[0].path) == contents(tmp_path / "source")
     assert not list((tmp_path / "cache" / "partial").iterdir())

@@ -1,4 +1,6 @@
 import asyncio
+import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from tests.workers.harness import Worker, completion, model, names, running_work
 
 LOADING = worker_pb2.WorkerModel.STATE_LOADING
 READY = worker_pb2.WorkerModel.STATE_READY
+UNLOADING = worker_pb2.WorkerModel.STATE_UNLOADING
 
 
 async def load(worker: Worker, spec: model_pb2.ModelSpec, keep_alive: int | None = None) -> None:
@@ -117,12 +120,40 @@ async def test_what_is_in_use_is_not_evicted(tmp_path: Path) -> None:
         router.hang_up()
 
 
-async def test_what_a_request_keeps_for_ever_is_not_evicted(tmp_path: Path) -> None:
-    async with running_worker(tmp_path, FakeFactory(memory=600)) as worker:
+async def test_what_a_request_keeps_for_ever_is_evicted_last(tmp_path: Path) -> None:
+    async with running_worker(tmp_path, FakeFactory(memory=400)) as worker:
         await load(worker, model("a"), keep_alive=-1)
         assert not (await status(worker)).models[0].HasField("expires_at")
+        await load(worker, model("b"))
+        await load(worker, model("c"), keep_alive=-1)
+        assert names(await status(worker)) == {"a", "c"}
+        await load(worker, model("d"))
+        assert names(await status(worker)) == {"c", "d"}
+
+
+async def test_what_is_kept_for_ever_and_in_use_is_not_evicted(tmp_path: Path) -> None:
+    async with running_worker(tmp_path, FakeFactory(memory=600, pace=0.01)) as worker:
+        router = worker.router()
+        router.start(1, model("a"), completion("abc"), keep_alive=-1)
+        await router.read()
         with pytest.raises(NoRoom):
             await load(worker, model("b"))
+        assert names(await status(worker)) == {"a"}
+        router.hang_up()
+
+
+async def test_no_room_is_no_error_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "workers")
+    async with running_worker(tmp_path, FakeFactory(memory=2000)) as worker:
+        with pytest.raises(NoRoom):
+            await load(worker, model("a"))
+        worker.factory.memory, worker.factory.failure = 100, load_failure()
+        with pytest.raises(LoadFailed):
+            await load(worker, model("b"))
+    levels = [record.levelname for record in caplog.records if "cannot load" in record.message]
+    assert levels == ["INFO", "ERROR"]
 
 
 async def test_a_model_that_does_not_load(worker: Worker) -> None:
@@ -149,6 +180,58 @@ async def test_unload_of_a_model_in_use_waits_for_its_end(tmp_path: Path) -> Non
         assert len(answer.text) == 30
         await worker.until(lambda it: not it.models)
         router.hang_up()
+
+
+async def test_a_load_that_fails_when_nobody_waits_any_more(worker: Worker) -> None:
+    worker.factory.gate.clear()
+    worker.factory.failure = load_failure()
+    loading = asyncio.create_task(load(worker, model()))
+    await worker.until(lambda it: bool(it.models))
+    loading.cancel()
+    await worker.until(lambda it: not it.models[0].waiting)
+    worker.factory.gate.set()
+    await worker.until(lambda it: not it.models)
+
+
+async def test_a_request_that_outlives_its_engine_leaves_nothing(worker: Worker) -> None:
+    """The engine is noticed to be dead, and being ended, before the request on it fails."""
+    async with worker.models.use(model(), None):
+        [engine] = worker.factory.engines
+        engine.closing.clear()
+        engine.kill()
+        await worker.until(lambda it: it.models[0].state == UNLOADING)
+    engine.closing.set()
+    await worker.until(lambda it: not it.models)
+
+
+async def test_a_slow_tokenizer_holds_up_its_own_model_alone(worker: Worker) -> None:
+    await load(worker, model("slow"))
+    [engine] = worker.factory.engines
+    engine.tokenizer.free.clear()
+    router = worker.router()
+    router.start(1, model("slow"), completion("abc", num_predict=3))
+    try:
+        async with asyncio.timeout(5):
+            answer = await worker.ask(model("quick"), completion("xyz", num_predict=3))
+    finally:
+        engine.tokenizer.free.set()
+    assert answer.text == "xyz"
+    [answer] = await router.finish()
+    assert answer.text == "abc"
+    router.hang_up()
+
+
+async def test_the_thread_of_a_model_ends_with_it(worker: Worker) -> None:
+    def threads() -> int:
+        return sum(thread.name.startswith("render") for thread in threading.enumerate())
+
+    before = threads()
+    await worker.ask(model(), completion("abc", num_predict=3))
+    assert threads() == before + 1
+    await unload(worker, model())
+    async with asyncio.timeout(5):
+        while threads() > before:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_cancelled_load_goes_on_for_the_next(worker: Worker) -> None:

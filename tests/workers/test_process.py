@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -194,3 +195,16 @@ async def test_kill_9_before_anything_is_imported(tmp_path: Path) -> None:
         assert family
         os.kill(worker.process.pid, signal.SIGKILL)
         assert await gone(family, 2)
+
+
+async def test_an_address_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        flags = ("--listen", address, "--cache", str(tmp_path))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "workers", *flags), cwd=ROOT, stderr=asyncio.subprocess.PIPE
+        )
+        _, error = await process.communicate()
+    assert process.returncode == 1
+    assert b"Traceback" not in error
+    assert f"cannot listen on {address}".encode() in error

@@ -71,7 +71,7 @@ def test_only_a_request_pins() -> None:
 
 
 def held(weights: str, memory: int, used_at: float = 0, **more: Any) -> Holding:
-    return Holding(weights, memory, more.get("evictable", True), used_at)
+    return Holding(weights, memory, more.get("evictable", True), used_at, more.get("pinned", False))
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,14 @@ def held(weights: str, memory: int, used_at: float = 0, **more: Any) -> Holding:
         ([held("a", 60, 2), held("b", 30, 1)], 20, ["b"]),
         ([held("a", 60, 2), held("b", 30, 1)], 60, ["b", "a"]),
         ([held("a", 60, 1, evictable=False), held("b", 30, 2)], 40, ["b"]),
+        ([held("a", 60, 1, pinned=True), held("b", 40, 2)], 40, ["b"]),
+        ([held("a", 60, 1, pinned=True), held("b", 40, 2)], 60, ["b", "a"]),
+        ([held("a", 60, 2, pinned=True), held("b", 40, 1, pinned=True)], 10, ["b"]),
     ],
 )
-def test_the_least_recently_used_go(holdings: list[Holding], need: int, victims: list[str]) -> None:
+def test_the_least_recently_used_go_and_pinned_ones_last(
+    holdings: list[Holding], need: int, victims: list[str]
+) -> None:
     assert choose_victims(holdings, need, budget=100) == victims
 
 
