@@ -1,13 +1,20 @@
 """Request bodies: JSON as Go reads it, checked against a model."""
 
 import json
-from typing import Any, ClassVar, NoReturn, Self, TypeVar
+import math
+from typing import Annotated, Any, ClassVar, NoReturn, Self, TypeVar
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
+from common.durations import parse_keep_alive
 from common.errors import InvalidRequest, Unsupported
+
+_MOST_DIGITS = len(str(2**64))
+
+KeepAlive = Annotated[int | None, BeforeValidator(parse_keep_alive)]
+"""How long a model stays loaded, in nanoseconds; see `parse_keep_alive`."""
 
 
 class Body(BaseModel):
@@ -63,6 +70,18 @@ async def read_body(request: web.Request, kind: type[B]) -> B:
     return kind.parse(await request.read())
 
 
+def dump_json(value: Any) -> str:
+    """Encode a part of a body that was kept as it came.
+
+    Raises:
+        InvalidRequest: it is nested too deeply.
+    """
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError as error:
+        raise InvalidRequest(f"invalid JSON: {error}") from None
+
+
 def _first_json_value(raw: bytes) -> Any:
     try:
         return orjson.loads(raw)
@@ -72,12 +91,28 @@ def _first_json_value(raw: bytes) -> Any:
 
 def _lenient_json_value(raw: bytes, complaint: str) -> Any:
     """Accept what Go accepts and orjson does not: text after the value, lone surrogates."""
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+    decoder = json.JSONDecoder(
+        parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant
+    )
     try:
         value, _ = decoder.raw_decode(raw.decode().lstrip(" \t\r\n"))
         return _replace_surrogates(value)
     except (ValueError, RecursionError):
         raise InvalidRequest(f"invalid JSON: {complaint}") from None
+
+
+def _integer(digits: str) -> int | float:
+    """Read an integer; one of more than 64 bits becomes a float, as with orjson."""
+    if len(digits) <= _MOST_DIGITS and -(2**63) <= (number := int(digits)) < 2**64:
+        return number
+    return _float(digits)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("the number is out of range")
+    return number
 
 
 def _refuse_constant(name: str) -> NoReturn:

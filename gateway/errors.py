@@ -5,7 +5,7 @@ import logging
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from common.errors import Internal, PaddockError, TooLarge
+from common.errors import Canceled, Internal, InvalidRequest, PaddockError, TooLarge
 from gateway.replies import error_reply
 
 logger = logging.getLogger(__name__)
@@ -26,8 +26,12 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_reply(TooLarge(f"request body is larger than {limit} bytes"))
     except web.HTTPException:
         raise
-    except (ConnectionError, web.RequestPayloadError):
-        raise
+    except web.RequestPayloadError:
+        return error_reply(InvalidRequest("the request's body is damaged"))
+    except ConnectionError:
+        # The only connection that a handler writes to is the client's, who has gone:
+        # aiohttp finds it closed and drops this reply.
+        return error_reply(Canceled())
     except Exception as error:
         return error_reply(as_paddock_error(error))
 

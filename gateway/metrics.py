@@ -1,5 +1,7 @@
 """`GET /metrics`: this process, its requests, and the models that run, for Prometheus."""
 
+import asyncio
+
 import grpc
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -12,12 +14,12 @@ from prometheus_client import (
     generate_latest,
 )
 
+from common.errors import Canceled, Internal
 from gateway.services import SERVICES
 from protos.paddock.v1 import inference_pb2
 
 # A scrape must not wait longer than Prometheus does.
 LIST_TIMEOUT_SECONDS = 5.0
-_CLIENT_GONE = 499
 _CONTENT_TYPE = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
 
@@ -50,12 +52,18 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
     metrics = request.app[METRICS]
     resource = request.match_info.route.resource
     route = resource.canonical if resource else "unknown"
-    status = _CLIENT_GONE
+    status = Internal.http_status
     with metrics.in_flight.track_inprogress():
         try:
             response = await handler(request)
             status = response.status
             return response
+        except web.HTTPException as error:
+            status = error.status
+            raise
+        except asyncio.CancelledError:
+            status = Canceled.http_status
+            raise
         finally:
             metrics.requests.labels(_method(request), route, status).inc()
 

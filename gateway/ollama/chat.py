@@ -9,7 +9,6 @@ from common.errors import InvalidRequest
 from gateway.body import read_body
 from gateway.ollama.generation import Encoder, GenerationBody, answer, load_or_unload
 from gateway.ollama.messages import Message, message_object
-from gateway.ollama.names import clean_name
 from protos.paddock.v1 import generation_pb2, inference_pb2
 
 
@@ -20,7 +19,7 @@ class ChatBody(GenerationBody):
 
     messages: list[Message] = Field(default_factory=list)
 
-    def to_proto(self, name: str) -> inference_pb2.GenerateRequest:
+    def to_proto(self) -> inference_pb2.GenerateRequest:
         """Convert for the wire.
 
         Raises:
@@ -28,9 +27,9 @@ class ChatBody(GenerationBody):
         """
         chat = generation_pb2.Chat(messages=[message.to_proto() for message in self.messages])
         return inference_pb2.GenerateRequest(
-            model=name,
+            model=self.model.strip(),
             generation=generation_pb2.Generation(chat=chat, **self.settings()),
-            keep_alive=self.keep_alive_nanoseconds(),
+            keep_alive=self.keep_alive,
         )
 
 
@@ -39,11 +38,10 @@ async def chat(request: web.Request) -> web.StreamResponse:
     body = await read_body(request, ChatBody)
     if not body.model.strip():
         raise InvalidRequest("model is required")
-    name = clean_name(body.model)
     encoder = Encoder(body.model, _message)
     if not body.messages:
-        return await load_or_unload(request, body, name, encoder)
-    return await answer(request, body.to_proto(name), encoder, body.stream)
+        return await load_or_unload(request, body, encoder)
+    return await answer(request, body.to_proto(), encoder, body.stream)
 
 
 def _message(delta: generation_pb2.Delta) -> dict[str, Any]:

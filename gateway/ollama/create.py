@@ -4,15 +4,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, ClassVar
 
-import orjson
 from aiohttp import web
 from pydantic import Field
 
-from gateway.body import read_body
+from gateway.body import dump_json, read_body
 from gateway.ollama.encoding import without_empty
 from gateway.ollama.messages import Message
 from gateway.ollama.models import NamedBody
-from gateway.ollama.names import clean_name
 from gateway.replies import json_reply
 from gateway.services import SERVICES
 from gateway.streaming import call_events, last_object, stream_objects
@@ -52,16 +50,16 @@ class CreateBody(NamedBody):
         """Convert for the wire.
 
         Raises:
-            InvalidName: the new model's or the parent's name is malformed.
+            InvalidRequest: the parameters or a tool call are nested too deeply.
         """
         licenses = [self.license] if isinstance(self.license, str) else self.license
         return registry_pb2.CreateRequest(
-            model=clean_name(self.wanted),
-            **{"from": clean_name(self.source) if self.source else ""},
+            model=self.wanted.strip(),
+            **{"from": self.source.strip()},
             files=self.files,
             system=self.system,
             licenses=[text for text in licenses if text],
-            parameters_json=orjson.dumps(self.parameters).decode() if self.parameters else "",
+            parameters_json=dump_json(self.parameters) if self.parameters else "",
             messages=[message.to_proto() for message in self.messages],
         )
 

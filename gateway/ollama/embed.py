@@ -5,13 +5,12 @@ from typing import Any
 from aiohttp import web
 from pydantic import Field
 
-from common.durations import parse_keep_alive
 from common.errors import InvalidRequest, ModelNotFound
 from common.options import parse_options
 from common.rpc import rpc_errors
-from gateway.body import Body, read_body
+from gateway.body import Body, KeepAlive, read_body
 from gateway.ollama.encoding import metrics
-from gateway.ollama.names import clean_name, not_found_as
+from gateway.ollama.not_found import not_found_as
 from gateway.replies import json_reply
 from gateway.services import SERVICES
 from protos.paddock.v1 import inference_pb2
@@ -22,10 +21,7 @@ _MOST_DIMENSIONS = 2**32 - 1
 class _EmbeddingBody(Body):
     model: str = ""
     options: dict[str, Any] = Field(default_factory=dict)
-    keep_alive: Any = None
-
-    def keep_alive_nanoseconds(self) -> int | None:
-        return parse_keep_alive(self.keep_alive)
+    keep_alive: KeepAlive = None
 
 
 class EmbedBody(_EmbeddingBody):
@@ -48,17 +44,17 @@ class EmbedBody(_EmbeddingBody):
             raise InvalidRequest("invalid input type")
         return texts
 
-    def to_proto(self, name: str) -> inference_pb2.EmbedRequest:
+    def to_proto(self) -> inference_pb2.EmbedRequest:
         """Convert for the wire. Dimensions that are no positive number have no effect."""
         wanted = 0 < self.dimensions <= _MOST_DIMENSIONS
         return inference_pb2.EmbedRequest(
-            model=name,
+            model=self.model.strip(),
             inputs=self.inputs(),
             truncate=self.truncate,
             dimensions=self.dimensions if wanted else None,
             normalize=True,
             options=parse_options(self.options),
-            keep_alive=self.keep_alive_nanoseconds(),
+            keep_alive=self.keep_alive,
         )
 
 
@@ -67,13 +63,13 @@ class EmbeddingsBody(_EmbeddingBody):
 
     prompt: str = ""
 
-    def to_proto(self, name: str) -> inference_pb2.EmbedRequest:
+    def to_proto(self) -> inference_pb2.EmbedRequest:
         """Convert for the wire: the vector as the model gives it, a text too long is refused."""
         return inference_pb2.EmbedRequest(
-            model=name,
+            model=self.model.strip(),
             inputs=[self.prompt] if self.prompt else [],
             options=parse_options(self.options),
-            keep_alive=self.keep_alive_nanoseconds(),
+            keep_alive=self.keep_alive,
         )
 
 
@@ -82,7 +78,7 @@ async def embed(request: web.Request) -> web.Response:
     body = await read_body(request, EmbedBody)
     if not body.model.strip():
         raise ModelNotFound(f"model '{body.model}' not found")
-    response = await _embed(request, body.model, body.to_proto(clean_name(body.model)))
+    response = await _embed(request, body.model, body.to_proto())
     vectors = [list(embedding.values) for embedding in response.embeddings]
     usage = metrics(response.usage)
     return json_reply({"model": body.model, "embeddings": vectors, **usage})
@@ -93,7 +89,7 @@ async def embeddings(request: web.Request) -> web.Response:
     body = await read_body(request, EmbeddingsBody)
     if not body.model.strip():
         raise InvalidRequest("model is required")
-    response = await _embed(request, body.model, body.to_proto(clean_name(body.model)))
+    response = await _embed(request, body.model, body.to_proto())
     vectors = [list(embedding.values) for embedding in response.embeddings]
     return json_reply({"embedding": vectors[0] if vectors else []})
 

@@ -7,7 +7,6 @@ from aiohttp import web
 from common.errors import InvalidRequest, ModelNotFound
 from gateway.body import read_body
 from gateway.ollama.generation import Encoder, GenerationBody, answer, load_or_unload
-from gateway.ollama.names import clean_name
 from protos.paddock.v1 import generation_pb2, inference_pb2
 
 
@@ -24,7 +23,7 @@ class GenerateBody(GenerationBody):
     system: str = ""
     raw: bool = False
 
-    def to_proto(self, name: str) -> inference_pb2.GenerateRequest:
+    def to_proto(self) -> inference_pb2.GenerateRequest:
         """Convert for the wire.
 
         Raises:
@@ -36,9 +35,9 @@ class GenerateBody(GenerationBody):
             prompt=self.prompt, system=self.system or None, raw=self.raw
         )
         return inference_pb2.GenerateRequest(
-            model=name,
+            model=self.model.strip(),
             generation=generation_pb2.Generation(completion=completion, **self.settings()),
-            keep_alive=self.keep_alive_nanoseconds(),
+            keep_alive=self.keep_alive,
         )
 
 
@@ -47,11 +46,10 @@ async def generate(request: web.Request) -> web.StreamResponse:
     body = await read_body(request, GenerateBody)
     if not body.model.strip():
         raise ModelNotFound(f"model '{body.model}' not found")
-    name = clean_name(body.model)
     if not body.prompt:
-        return await load_or_unload(request, body, name, Encoder(body.model, _response))
+        return await load_or_unload(request, body, Encoder(body.model, _response))
     encoder = Encoder(body.model, _response, with_context=not body.raw)
-    return await answer(request, body.to_proto(name), encoder, body.stream)
+    return await answer(request, body.to_proto(), encoder, body.stream)
 
 
 def _response(delta: generation_pb2.Delta) -> dict[str, Any]:

@@ -5,17 +5,15 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import orjson
 from aiohttp import web
 from pydantic import Field
 
-from common.durations import parse_keep_alive
 from common.errors import Internal, InvalidRequest
 from common.options import parse_options
 from common.rpc import rpc_errors
-from gateway.body import Body
+from gateway.body import Body, KeepAlive, dump_json
 from gateway.ollama.encoding import metrics, now
-from gateway.ollama.names import not_found_as
+from gateway.ollama.not_found import not_found_as
 from gateway.replies import json_reply
 from gateway.services import SERVICES
 from gateway.streaming import call_events, stream_objects
@@ -43,13 +41,9 @@ class GenerationBody(Body):
     model: str = ""
     stream: bool = True
     options: dict[str, Any] = Field(default_factory=dict)
-    keep_alive: Any = None
+    keep_alive: KeepAlive = None
     format: Any = None
     think: bool | None = None
-
-    def keep_alive_nanoseconds(self) -> int | None:
-        """Read `keep_alive`; see `common.durations.parse_keep_alive`."""
-        return parse_keep_alive(self.keep_alive)
 
     def settings(self) -> dict[str, Any]:
         """Give the fields of a `Generation` that do not depend on the endpoint.
@@ -76,8 +70,8 @@ def parse_format(value: Any) -> generation_pb2.Format | None:
     if value == "json":
         return generation_pb2.Format(json=True)
     if isinstance(value, dict):
-        return generation_pb2.Format(json_schema=orjson.dumps(value).decode())
-    shown = orjson.dumps(value).decode()
+        return generation_pb2.Format(json_schema=dump_json(value))
+    shown = dump_json(value)
     raise InvalidRequest(f'invalid format: {shown}; expected "json" or a valid JSON Schema object')
 
 
@@ -107,11 +101,11 @@ class Encoder:
 
 
 async def load_or_unload(
-    request: web.Request, body: GenerationBody, name: str, encoder: Encoder
+    request: web.Request, body: GenerationBody, encoder: Encoder
 ) -> web.Response:
     """Serve a request without a prompt: load the model, or unload it with `keep_alive: 0`."""
     inference = request.app[SERVICES].inference
-    keep_alive = body.keep_alive_nanoseconds()
+    name, keep_alive = body.model.strip(), body.keep_alive
     parse_options(body.options)  # refused when malformed, though nothing uses them
     with not_found_as(f"model '{body.model}' not found"), rpc_errors():
         if keep_alive == 0:

@@ -2,10 +2,9 @@
 
 from typing import Any, ClassVar
 
-import orjson
 from pydantic import Field
 
-from gateway.body import Body
+from gateway.body import Body, dump_json
 from gateway.ollama.encoding import without_empty
 from protos.paddock.v1 import generation_pb2
 
@@ -28,7 +27,7 @@ class ToolCall(Body):
         return generation_pb2.ToolCall(
             id=self.id,
             name=self.function.name,
-            arguments_json=orjson.dumps(self.function.arguments).decode(),
+            arguments_json=dump_json(self.function.arguments),
         )
 
 

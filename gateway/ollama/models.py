@@ -5,14 +5,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from common.errors import InvalidName, InvalidRequest
-from common.names import ModelName
+from common.errors import InvalidRequest
 from common.rpc import rpc_errors
 from common.settings import seconds
 from gateway.body import Body, read_body
 from gateway.ollama.encoding import details, timestamp, without_empty
 from gateway.ollama.messages import message_object
-from gateway.ollama.names import clean_name, not_found_as
 from gateway.replies import json_reply
 from gateway.services import SERVICES
 from gateway.settings import SETTINGS
@@ -33,14 +31,14 @@ class NamedBody(Body):
         return self.model or self.name
 
     def required(self) -> str:
-        """Give the model's name.
+        """Give the model's name without surrounding white space.
 
         Raises:
             InvalidRequest: there is none.
         """
-        if not self.wanted.strip():
-            raise InvalidRequest("model is required")
-        return self.wanted
+        if name := self.wanted.strip():
+            return name
+        raise InvalidRequest("model is required")
 
 
 class ShowBody(NamedBody):
@@ -69,10 +67,9 @@ async def tags(request: web.Request) -> web.Response:
 async def show(request: web.Request) -> web.Response:
     """Describe one model."""
     body = await read_body(request, ShowBody)
-    name = clean_name(body.required())
-    with not_found_as(f"model '{ModelName.parse(name)}' not found"), rpc_errors():
+    with rpc_errors():
         response = await request.app[SERVICES].registry.Show(
-            registry_pb2.ShowRequest(model=name, verbose=body.verbose),
+            registry_pb2.ShowRequest(model=body.required(), verbose=body.verbose),
             timeout=seconds(request.app[SETTINGS].call_timeout),
         )
     shown = _description(response)
@@ -87,9 +84,8 @@ async def show(request: web.Request) -> web.Response:
 async def copy(request: web.Request) -> web.Response:
     """Give a model a second name; an existing model of that name is replaced."""
     body = await read_body(request, CopyBody)
-    source = _valid(body.source, f'source "{body.source}" is invalid')
-    destination = _valid(body.destination, f'destination "{body.destination}" is invalid')
-    with not_found_as(f'model "{body.source}" not found'), rpc_errors():
+    source, destination = body.source.strip(), body.destination.strip()
+    with rpc_errors():
         await request.app[SERVICES].registry.Copy(
             registry_pb2.CopyRequest(source=source, destination=destination),
             timeout=seconds(request.app[SETTINGS].call_timeout),
@@ -100,20 +96,12 @@ async def copy(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     """Remove a model's name, and the files that no other model uses."""
     body = await read_body(request, NamedBody)
-    name = _valid(body.required(), f'name "{body.wanted}" is invalid')
-    with not_found_as(f"model '{body.wanted}' not found"), rpc_errors():
+    with rpc_errors():
         await request.app[SERVICES].registry.Delete(
-            registry_pb2.DeleteRequest(model=name),
+            registry_pb2.DeleteRequest(model=body.required()),
             timeout=seconds(request.app[SETTINGS].call_timeout),
         )
     return web.Response()
-
-
-def _valid(name: str, complaint: str) -> str:
-    try:
-        return clean_name(name)
-    except InvalidName:
-        raise InvalidName(complaint) from None
 
 
 def _summary(model: registry_pb2.ModelSummary) -> dict[str, Any]:

@@ -126,6 +126,7 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
     async def Create(
         self, request: registry_pb2.CreateRequest, context: Context
     ) -> AsyncIterator[registry_pb2.Progress]:
+        ModelName.parse(request.model)
         self.created.append(request)
         if not getattr(request, "from") and not request.files:
             raise InvalidRequest("neither 'from' or 'files' was specified")
@@ -255,7 +256,7 @@ class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
 
 
 def _require_known(model: str) -> None:
-    if ModelName.parse(model).model != "tiny":
+    if ModelName.parse(model).model.lower() != "tiny":
         raise ModelNotFound(f"model {model} does not exist")
 
 

@@ -9,6 +9,8 @@ import pytest
 from tests.gateway.conftest import MAX_BODY, World
 
 PROMPT = {"model": "tiny", "prompt": "a", "stream": False}
+HUGE = b"1" * 400
+DEEP = b'{"a":' * 500 + b"1" + b"}" * 500
 
 
 async def post_raw(world: World, path: str, body: bytes, **headers: str) -> tuple[int, Any]:
@@ -85,6 +87,15 @@ async def test_an_empty_body_is_missing(world: World, path: str, body: bytes) ->
         b'{"model": "tiny", "prompt": "a", "options": {"temperature": "hot"}}',
         b'{"model": "tiny", "prompt": "a", "options": {"top_k": 99999999999999999999}}',
         b'{"model": "tiny", "prompt": "a", "keep_alive": "5"}',
+        b'{"model": "tiny", "prompt": "a", "keep_alive": %b}' % HUGE,
+        b'{"model": "tiny", "prompt": "a", "options": {"top_k": %b}}' % HUGE,
+        b'{"model": "tiny", "prompt": "a", "options": {"temperature": -%b.5}}' % HUGE,
+        b'{"model": "tiny", "prompt": "a", "unknown": 1e999}',
+        b'{"model": "tiny", "prompt": "a", "format": %b}' % HUGE,
+        b'{"model": "tiny", "prompt": "a", "format": {"maximum": %b}}' % HUGE,
+        b'{"model": "tiny", "prompt": "a", "format": {"maximum": %b}}' % (10 * HUGE),
+        b'{"model": "tiny", "prompt": "a", "format": %b}' % DEEP,
+        b'{"model": "tiny", "prompt": "a", "format": [%b]}' % DEEP,
         b'{"model": "tiny", "prompt": "a", "keep_alive": true}',
         b'{"model": "tiny", "prompt": "a", "keep_alive": {}}',
         b'{"model": "tiny", "prompt": "a", "format": "xml"}',
@@ -96,6 +107,27 @@ async def test_malformed_bodies_are_400_with_a_text(world: World, body: bytes) -
     assert status == 400
     assert answer["error"]
     assert not world.backend.inference.generated
+
+
+@pytest.mark.parametrize("value", [b'{"a": %b}' % HUGE, DEEP])
+async def test_values_that_cannot_be_passed_on_are_400(world: World, value: bytes) -> None:
+    call = b'{"function": {"name": "f", "arguments": %b}}' % value
+    chat = b'{"model": "tiny", "messages": [{"role": "assistant", "tool_calls": [%b]}]}' % call
+    create = b'{"model": "new", "from": "tiny", "parameters": %b}' % value
+    for path, body in (("/api/chat", chat), ("/api/create", create)):
+        status, answer = await post_raw(world, path, body)
+        assert status == 400
+        assert "invalid JSON" in answer["error"]
+
+
+async def test_an_integer_of_more_than_64_bits_is_a_number_like_any_other(world: World) -> None:
+    # The text after the object is what makes the lenient parser read it.
+    for garbage in (b"", b" garbage"):
+        body = b'{"model": "tiny", "prompt": "a", "stream": false, "format": {"maximum": %b}}'
+        status, _ = await post_raw(world, "/api/generate", body % str(2**70).encode() + garbage)
+        assert status == 200
+        sent = world.backend.inference.generated.pop().generation.format
+        assert json.loads(sent.json_schema) == {"maximum": 2**70}
 
 
 async def test_a_null_body_is_an_empty_object(world: World) -> None:
@@ -147,6 +179,14 @@ async def test_a_broken_chunk_is_not_our_defect(world: World) -> None:
     answer = await reader.read(1000)
     writer.close()
     assert answer.startswith(b"HTTP/1.0 400") or answer.startswith(b"HTTP/1.1 400")
+
+
+async def test_a_body_that_does_not_decompress_is_400(world: World) -> None:
+    async with asyncio.timeout(5):
+        status, answer = await post_raw(
+            world, "/api/generate", b"no gzip", **{"Content-Encoding": "gzip"}
+        )
+    assert (status, answer["error"]) == (400, "the request's body is damaged")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,12 @@
 
 import asyncio
 import json
+import logging
+import re
 import socket
+import struct
+
+import pytest
 
 from tests.gateway.conftest import World
 
@@ -69,6 +74,58 @@ async def test_a_client_that_stops_reading_holds_up_its_own_stream_only(world: W
         assert response.status == 200
     client.close()
     await asyncio.wait_for(inference.canceled.wait(), 2)
+    await until_active(world, 0)
+
+
+@pytest.mark.parametrize("reset", [True, False])
+async def test_leaving_while_a_write_is_blocked_is_no_error(
+    world: World, caplog: pytest.LogCaptureFixture, reset: bool
+) -> None:
+    inference = world.backend.inference
+    inference.endless = True
+    inference.step = "x" * 10_000
+    client = await open_stream(world, receive_buffer=4096)
+    async with asyncio.timeout(20):
+        while inference.yielded * len(inference.step) < 2_000_000:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
+    if reset:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    await asyncio.wait_for(inference.canceled.wait(), 2)
+    await until_active(world, 0)
+    assert await counted(world, 'route="/api/generate",status="499"') == 1
+    assert not complaints(caplog)
+
+
+async def test_leaving_in_mid_upload_is_no_error(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", world.port)
+    writer.write(b"POST /api/generate HTTP/1.1\r\nHost: x.local\r\nContent-Length: 100\r\n\r\n{")
+    await asyncio.sleep(0.1)
+    writer.close()
+    await writer.wait_closed()
+    assert await counted(world, 'route="/api/generate",status="499"') == 1
+    assert not complaints(caplog)
+
+
+def complaints(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Give the warnings and errors that the gateway logged; gRPC's are the fake's."""
+    loud = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    return [record for record in loud if record.name.startswith(("aiohttp", "gateway"))]
+
+
+async def counted(world: World, labels: str) -> int:
+    """Read a count of requests once it is there."""
+    async with asyncio.timeout(5):
+        while True:
+            async with world.http.get("/metrics") as response:
+                metrics = await response.text()
+            found = re.search(rf'_requests_total{{method="POST",{labels}}} (\d+)', metrics)
+            if found:
+                return int(found[1])
+            await asyncio.sleep(0.05)
 
 
 async def test_a_slow_reader_gets_every_line_in_order(world: World) -> None:

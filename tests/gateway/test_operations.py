@@ -3,8 +3,12 @@
 import re
 from typing import Any
 
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from gateway.metrics import METRICS, Metrics, count_requests
 from protos.paddock.v1 import inference_pb2
 from tests.gateway.conftest import World
 from tests.gateway.fakes import DETAILS
@@ -75,6 +79,23 @@ async def test_metrics_count_requests_by_route_and_status(world: World) -> None:
         assert f"paddock_http_requests_total{labels} 1.0" in counted
     assert "paddock_http_requests_in_flight 1.0" in counted
     assert "process_resident_memory_bytes" in counted
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"), [(web.HTTPFound("/"), 302), (RuntimeError("a defect"), 500)]
+)
+async def test_what_is_raised_is_counted_by_its_status(raised: Exception, status: int) -> None:
+    async def fail(request: web.Request) -> web.Response:
+        raise raised
+
+    app = web.Application(middlewares=[count_requests])
+    app[METRICS] = Metrics()
+    app.add_routes([web.get("/fail", fail)])
+    async with TestClient(TestServer(app)) as client:
+        response = await client.get("/fail", allow_redirects=False)
+        assert response.status == status
+    labels = {"method": "GET", "route": "/fail", "status": str(status)}
+    assert app[METRICS].registry.get_sample_value("paddock_http_requests_total", labels) == 1
 
 
 async def test_metrics_show_the_models_that_run(world: World) -> None:
