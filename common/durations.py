@@ -8,6 +8,7 @@ from common.errors import InvalidRequest
 SECOND = 1_000_000_000
 FOREVER = -1
 _MAXIMUM = 2**63 - 1
+_LONGEST_TEXT = 200
 
 _UNITS = {
     "ns": 1,
@@ -28,6 +29,8 @@ def parse_duration(text: str) -> int:
     Raises:
         InvalidRequest: the text is no duration; the message is Go's.
     """
+    if len(text) > _LONGEST_TEXT:
+        raise InvalidRequest("time: invalid duration")
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if rest == "0":
         return 0

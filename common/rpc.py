@@ -58,6 +58,8 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_send_message_length", _MAX_MESSAGE),
     ("grpc.max_receive_message_length", _MAX_MESSAGE),
     ("grpc.so_reuseport", 0),
+    # A proxy for the world outside is not on the way to our own services.
+    ("grpc.enable_http_proxy", 0),
     # A peer that vanished without a word is noticed within seconds.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),

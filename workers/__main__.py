@@ -13,7 +13,7 @@ from workers.memory import accelerator_memory, machine_memory
 from workers.models import Models
 from workers.servicer import WorkerServicer
 from workers.settings import WorkerSettings
-from workers.vllm_factory import VllmFactory
+from workers.vllm_factory import VllmFactory, end_process
 
 _PRUNING_SECONDS = 60.0
 # For what still answers when every sequence has ended.
@@ -49,7 +49,7 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
                     task.cancel()
         finally:
             await models.aclose()
-            await factory.aclose()
+            factory.close()
 
 
 async def _listen(settings: WorkerSettings, models: Models) -> Server:
@@ -75,6 +75,7 @@ def main() -> None:
     """Start the process."""
     settings = read_settings(WorkerSettings, "python -m workers")
     run_process("worker", settings.log_level, lambda stop: serve(settings, stop))
+    end_process()
 
 
 if __name__ == "__main__":

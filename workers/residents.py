@@ -53,6 +53,7 @@ class Residents:
     def acquire(self, spec: model_pb2.ModelSpec, keep_alive: int | None, now: float) -> Resident:
         """Begin to use a manifest; its clock stands still until it is released."""
         resident = self._by_digest.setdefault(spec.digest, Resident(spec, self._default))
+        resident.spec = spec  # a manifest may have several names: the last one shows
         resident.keep_alive = self._default if keep_alive is None else keep_alive
         resident.pinned = keep_alive is not None and keep_alive < 0
         resident.active += 1

@@ -1,6 +1,7 @@
 """WorkerService: the RPCs, each one call into the parts."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -19,6 +20,8 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 # Seconds between two messages at least: routers need no more.
 _STATUS_INTERVAL = 0.05
 _PROGRESS_INTERVAL = 0.1
+# Seconds after which a status is sent again though nothing changed: see `Watch`.
+_SIGN_OF_LIFE_INTERVAL = 5.0
 
 
 class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
@@ -34,8 +37,9 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
         while True:
             changed = self._models.changes.next()
             yield describe(self._models, self._worker, time.time(), time.monotonic())
-            await changed.wait()
             await asyncio.sleep(_STATUS_INTERVAL)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), _SIGN_OF_LIFE_INTERVAL)
 
     async def Load(
         self, request: worker_pb2.LoadModelRequest, context: _Context

@@ -37,7 +37,9 @@ def _models(models: Models, wall: float, now: float) -> Iterator[worker_pb2.Work
         yield model
     for slot in models.slots:
         if slot.state == UNLOADING and not models.residents.of(slot.spec.weights):
-            yield _slot(slot)
+            model = _slot(slot)
+            model.expires_at.FromNanoseconds(int(wall * SECOND))
+            yield model
 
 
 def _resident(resident: Resident, slot: Slot | None) -> worker_pb2.WorkerModel:

@@ -19,13 +19,13 @@ from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from vllm.v1.metrics.stats import RequestStateStats
 
 from common.durations import SECOND
-from common.errors import CapabilityMissing, InvalidRequest, WorkerLost
+from common.errors import CapabilityMissing, InvalidRequest, LoadFailed, WorkerLost
 from protos.paddock.v1 import generation_pb2
 from workers.engine import Limits, Plan, Step, Timing, Tokenizer
 from workers.logprobs import token_logprobs
 from workers.sampling import sampling_params
 from workers.tasks import run_all
-from workers.vllm_start import engine_arguments, start
+from workers.vllm_start import death_reason, engine_arguments, start
 
 _SHUTDOWN_SECONDS = 5.0
 _HEALTH_INTERVAL = 0.1
@@ -64,7 +64,7 @@ class VllmEngine:
         Cancelled, it waits for the start to end, then ends the engine.
 
         Raises:
-            LoadFailed: vLLM refused the model.
+            LoadFailed: vLLM refused the model, or died of it.
         """
         arguments = engine_arguments(
             name,
@@ -87,7 +87,31 @@ class VllmEngine:
         if cancelled:
             await engine.aclose()
             raise asyncio.CancelledError
+        await engine._try_out()
         return engine
+
+    async def _try_out(self) -> None:
+        """Compute one token: what an engine lacks for a model may show only then.
+
+        Raises:
+            LoadFailed: it died of that.
+        """
+        try:
+            if self._pooling:
+                await self.embed([[0]])
+                return
+            options = generation_pb2.Options(num_predict=1, temperature=0)
+            async with aclosing(
+                self.generate([0], generation_pb2.Generation(options=options))
+            ) as steps:
+                async for _ in steps:
+                    pass
+        except BaseException as error:
+            await self.aclose()
+            if isinstance(error, WorkerLost):
+                reason = death_reason(self._llm)
+                raise LoadFailed(f"the engine cannot run this model: {reason}") from error
+            raise
 
     @property
     def limits(self) -> Limits:

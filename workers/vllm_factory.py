@@ -1,21 +1,28 @@
 """Starts vLLM engines: the fork server, the imports off the event loop, the plans."""
 
 import asyncio
+import contextlib
 import importlib
 import json
 import multiprocessing
 import os
 import tempfile
+import threading
+from collections.abc import Callable
 from multiprocessing import forkserver
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from common.errors import InvalidModel
 from protos.paddock.v1 import model_pb2
 from workers.engine import Engine, Plan
 from workers.plan import plan_engine
 from workers.vllm_environment import prepare_environment
+
+_IMPORT_THREAD = "import-vllm"
+
+T = TypeVar("T")
 
 
 class VllmFactory:
@@ -33,17 +40,15 @@ class VllmFactory:
         self._context_length = context_length
         self._accelerator = accelerator
         self._failures = tempfile.TemporaryDirectory(prefix="paddock-engines-")
-        self._module: asyncio.Task[ModuleType] | None = None
+        self._module: asyncio.Future[ModuleType] | None = None
 
-    def prepare(self) -> asyncio.Task[ModuleType]:
+    def prepare(self) -> asyncio.Future[ModuleType]:
         """Begin to import what engines need, unless that was begun before."""
         if self._module is None:
             prepare_environment(self._failures.name, accelerator=self._accelerator)
             multiprocessing.set_forkserver_preload(["workers.fork_server"])
             forkserver.ensure_running()
-            self._module = asyncio.create_task(
-                asyncio.to_thread(importlib.import_module, "workers.vllm_engine")
-            )
+            self._module = _import_on_a_thread("workers.vllm_engine")
         return self._module
 
     def plan(self, spec: model_pb2.ModelSpec, folder: Path, budget: int) -> Plan:
@@ -77,11 +82,36 @@ class VllmFactory:
         )
         return engine
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Give back what engines shared; engines were closed before."""
-        if self._module:
-            await asyncio.gather(self._module, return_exceptions=True)
         self._failures.cleanup()
+
+
+def end_process() -> None:
+    """End this process at once if vLLM is still being imported, which nothing can interrupt."""
+    if any(thread.name == _IMPORT_THREAD for thread in threading.enumerate()):
+        os._exit(0)
+
+
+def _import_on_a_thread(name: str) -> asyncio.Future[ModuleType]:
+    loop = asyncio.get_running_loop()
+    imported: asyncio.Future[ModuleType] = loop.create_future()
+
+    def import_module() -> None:
+        try:
+            module = importlib.import_module(name)
+        except BaseException as error:
+            _tell(loop, imported.set_exception, error)
+        else:
+            _tell(loop, imported.set_result, module)
+
+    threading.Thread(target=import_module, name=_IMPORT_THREAD, daemon=True).start()
+    return imported
+
+
+def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[[T], None], value: T) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+        loop.call_soon_threadsafe(callback, value)
 
 
 def is_pooling(spec: model_pb2.ModelSpec) -> bool:

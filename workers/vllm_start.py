@@ -63,7 +63,7 @@ def start(arguments: AsyncEngineArgs) -> AsyncLLM:
         if current_platform.is_cpu():
             _import_architectures(Path(arguments.model))
         config = arguments.create_engine_config()
-        reason = Path(os.environ[FAILURES_VARIABLE]) / config.instance_id
+        reason = _reason_file(config.instance_id)
         return AsyncLLM(
             vllm_config=config,
             executor_class=Executor.get_class(config),
@@ -76,6 +76,21 @@ def start(arguments: AsyncEngineArgs) -> AsyncLLM:
     finally:
         if reason:
             reason.unlink(missing_ok=True)
+
+
+def death_reason(llm: AsyncLLM) -> str:
+    """Say why an engine's process died, as far as it could tell."""
+    reason = _reason_file(llm.vllm_config.instance_id)
+    try:
+        return reason.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return "its process died"
+    finally:
+        reason.unlink(missing_ok=True)
+
+
+def _reason_file(instance: str) -> Path:
+    return Path(os.environ[FAILURES_VARIABLE]) / instance
 
 
 def _import_architectures(folder: Path) -> None:

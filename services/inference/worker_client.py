@@ -17,6 +17,8 @@ from services.inference.sequence import Sequence
 logger = logging.getLogger(__name__)
 
 _RECONNECT_DELAY = 0.2  # seconds
+# Seconds. A worker says something every 5, but may be held up while it imports its engine.
+_LONGEST_SILENCE = 30.0
 
 
 class WorkerClient:
@@ -26,8 +28,11 @@ class WorkerClient:
     failed with `WorkerLost`. `in_flight` counts this router's requests by their weights.
     """
 
-    def __init__(self, address: str, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, address: str, on_change: Callable[[], None], silence: float = _LONGEST_SILENCE
+    ) -> None:
         self.address = address
+        self._silence = silence
         self.status: worker_pb2.WorkerStatus | None = None
         self._on_change = on_change
         self._channel = open_channel(address, retry=False)
@@ -98,12 +103,23 @@ class WorkerClient:
             self.in_flight += Counter()  # drops what has come to nothing
 
     async def _watch(self) -> None:
-        async for status in self._stub.Watch(worker_pb2.WatchRequest(), wait_for_ready=True):
+        watch = self._stub.Watch(worker_pb2.WatchRequest(), wait_for_ready=True)
+        statuses = aiter(watch)
+        while (status := await self._next_status(statuses)) is not None:
             if self.status is None:
                 logger.info("found worker %s (%s)", self.address, status.worker)
             self.status = status
             self._on_change()
-        raise _ended()
+        raise _ended("the worker ended the stream")
+
+    async def _next_status(
+        self, statuses: AsyncIterator[worker_pb2.WorkerStatus]
+    ) -> worker_pb2.WorkerStatus | None:
+        try:
+            async with asyncio.timeout(None if self.status is None else self._silence):
+                return await anext(statuses, None)
+        except TimeoutError:
+            raise _ended(f"no sign of life for {self._silence:g} s") from None
 
     async def _run(self) -> None:
         call = self._stub.Run(wait_for_ready=True)
@@ -114,7 +130,7 @@ class WorkerClient:
                     for update in response.updates:
                         if sequence := self._sequences.get(update.sequence):
                             sequence.deliver(update)
-                raise _ended()
+                raise _ended("the worker ended the stream")
         finally:
             call.cancel()
 
@@ -134,12 +150,12 @@ class WorkerClient:
         self._on_change()
 
 
-def _ended() -> grpc.aio.AioRpcError:
+def _ended(details: str) -> grpc.aio.AioRpcError:
     return grpc.aio.AioRpcError(
         grpc.StatusCode.UNAVAILABLE,
         grpc.aio.Metadata(),
         grpc.aio.Metadata(),
-        details="the worker ended the stream",
+        details=details,
     )
 
 

@@ -38,7 +38,7 @@ async def start(factory: VllmFactory, folder: Path) -> Engine:
 async def factory() -> AsyncIterator[VllmFactory]:
     factory = VllmFactory(max_sequences=64, context_length=None, accelerator=False)
     yield factory
-    await factory.aclose()
+    factory.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -152,3 +152,22 @@ async def test_two_engines_and_the_death_of_one(engine: Engine, factory: VllmFac
         await run(second)
     await second.aclose()
     assert await run(engine)
+
+
+async def test_a_model_that_the_engine_dies_of_says_why(
+    factory: VllmFactory, tmp_path: Path
+) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shutil.copytree(DEMO, tmp_path, dirs_exist_ok=True)
+    config = LlamaConfig(
+        vocab_size=3072,
+        hidden_size=64,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=4,  # of 16 dimensions each, which no kernel for the CPU has
+        num_key_value_heads=4,
+    )
+    LlamaForCausalLM(config).save_pretrained(tmp_path)  # type: ignore[no-untyped-call]
+    with pytest.raises(LoadFailed, match="head_dim=16"):
+        await start(factory, tmp_path)
