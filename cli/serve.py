@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from cli.child import Child
-from cli.demo import NAME, install_demo
+from cli.demo import chat_models, install_demo
 from cli.suite import Suite
 from common.hosts import HostAddress
 from common.process import run_process
@@ -93,9 +94,7 @@ async def _start_and_watch(suite: Suite, children: list[Child], demo: Path | Non
         child.log.unlink(missing_ok=True)
         await child.start()
     await _wait_until_ready(children)
-    if demo:
-        await _install(suite, demo)
-    _report(f"ready at {suite.host.url}; try: {_first_prompt(suite)}")
+    _report(f"ready at {suite.host.url}{await _advice(suite, demo)}")
     async with asyncio.TaskGroup() as group:
         for child in children:
             group.create_task(child.keep_alive())
@@ -121,11 +120,19 @@ async def _wait_until_ready(children: list[Child]) -> None:
             task.cancel()
 
 
-async def _install(suite: Suite, demo: Path) -> None:
+async def _advice(suite: Suite, demo: Path | None) -> str:
+    """Install the demo model where it is wanted, and say what to try first."""
+    url = suite.host.url
     try:
-        await install_demo(suite.host.url, demo)
+        if demo:
+            await install_demo(url, demo)
+        models = await chat_models(url)
     except (RuntimeError, aiohttp.ClientError) as error:
         raise StartFailed(f"installing the demo model: {error}") from None
+    if not models:
+        return "; it has no model yet"
+    request = json.dumps({"model": models[0], "prompt": "Why is the sky blue?"})
+    return f"; try: curl {url}/api/generate -d '{request}'"
 
 
 async def _stop(children: list[Child], grace: float) -> None:
@@ -140,13 +147,6 @@ async def _stop(children: list[Child], grace: float) -> None:
         loop.add_signal_handler(number, kill_all)
     for child in reversed(children):
         await child.stop(grace)
-
-
-def _first_prompt(suite: Suite) -> str:
-    return (
-        f"curl {suite.host.url}/api/generate "
-        f"""-d '{{"model": "{NAME}", "prompt": "Why is the sky blue?"}}'"""
-    )
 
 
 def _report(text: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 
 from cli.child import ChildSpec
+from common.errors import InvalidRequest
 from common.hosts import HostAddress
 from common.rpc import is_serving
 
@@ -67,8 +68,11 @@ class Suite:
         """Find out in time that somebody else listens where the gateway is to.
 
         Raises:
-            OSError: the address is taken, or not one of this machine's.
+            InvalidRequest: it is no address to listen on.
+            OSError: it is taken, or not one of this machine's.
         """
+        if self.host.scheme != "http" or not self.host.port:
+            raise InvalidRequest(f"cannot serve {self.host.url}: it takes http and a port")
         for family, kind, _, _, address in socket.getaddrinfo(
             self.host.host or None,
             self.host.port,

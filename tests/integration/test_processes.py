@@ -43,6 +43,7 @@ def test_a_second_suite_in_the_same_home_is_refused(own: Suite) -> None:
     [
         ({"PADDOCK_STORE": "s3://bucket"}, "blob did not start"),
         ({"PADDOCK_MEMORY_SHARE": "7"}, "worker did not start"),
+        ({"PADDOCK_HOST": "https://127.0.0.1:1"}, "takes http and a port"),
     ],
 )
 def test_a_suite_that_cannot_start_says_why(
