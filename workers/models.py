@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from common.changes import Changes
 from common.errors import OutOfMemory, Unavailable
 from protos.paddock.v1 import model_pb2
 from workers.cache_entry import HeldFolder
-from workers.changes import Changes
 from workers.engine import Engine, EngineFactory
 from workers.residents import Holding, Resident, Residents, choose_victims
 from workers.slot import READY, UNLOADING, ReadyEngine, Slot

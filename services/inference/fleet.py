@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterable
 
+from common.changes import Changes
 from services.inference.placement import Candidate, choose
 from services.inference.worker_client import WorkerClient
 
@@ -11,9 +12,10 @@ class Fleet:
     """Holds a client for each worker and wakes whoever waits for a change among them."""
 
     def __init__(self, addresses: Iterable[str]) -> None:
-        self._changed = asyncio.Event()
+        self._changes = Changes()
         self._clients = {
-            address: WorkerClient(address, self._announce) for address in dict.fromkeys(addresses)
+            address: WorkerClient(address, self._changes.announce)
+            for address in dict.fromkeys(addresses)
         }
 
     async def follow(self) -> None:
@@ -53,8 +55,4 @@ class Fleet:
 
     async def change(self) -> None:
         """Wait until a worker comes, goes, or reports something new."""
-        await self._changed.wait()
-
-    def _announce(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        await self._changes.next().wait()
