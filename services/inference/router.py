@@ -86,10 +86,17 @@ class Router:
         return time.monotonic_ns() - arrived
 
     async def unload(self, request: inference_pb2.UnloadRequest) -> None:
-        """Free a model on every worker that holds it."""
+        """Free a model on every worker that holds it, or what had its name before."""
         model = await self._resolve(request.model)
-        digest = model.spec.digest
-        await asyncio.gather(*(worker.unload(digest) for worker in self._fleet.reachable()))
+        digests = {model.spec.digest} | {
+            held.spec.digest
+            for candidate in self._fleet.candidates()
+            for held in candidate.status.models
+            if held.spec.name == model.spec.name
+        }
+        await asyncio.gather(
+            *(worker.unload(digest) for worker in self._fleet.reachable() for digest in digests)
+        )
 
     async def _resolve(self, model: str) -> registry_pb2.ResolvedModel:
         with rpc_errors():

@@ -38,6 +38,7 @@ class Cluster:
         models = FakeRegistry(  # type: ignore[abstract]
             one=resolved("one"), two=resolved("two"), three=resolved("three"), huge=resolved("huge")
         )
+        self.models = models.models
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(models, registry.grpc)
         self.registry = registry
         await registry.start(unix_address(self.folder, "registry"))
@@ -176,6 +177,14 @@ async def test_a_model_that_no_engine_starts_is_tried_once(cluster: Cluster) -> 
 async def test_load_and_unload(cluster: Cluster) -> None:
     assert await cluster.router.load(inference_pb2.LoadRequest(model="one")) > 0
     await settle(lambda: running_models(cluster.fleet.candidates()))
+    await cluster.router.unload(inference_pb2.UnloadRequest(model="one"))
+    await settle(lambda: not running_models(cluster.fleet.candidates()))
+
+
+async def test_unload_frees_what_had_the_name_before(cluster: Cluster) -> None:
+    await cluster.router.load(inference_pb2.LoadRequest(model="one"))
+    await settle(lambda: running_models(cluster.fleet.candidates()))
+    cluster.models["one"].spec.digest = "another"
     await cluster.router.unload(inference_pb2.UnloadRequest(model="one"))
     await settle(lambda: not running_models(cluster.fleet.candidates()))
 
