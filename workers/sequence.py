@@ -10,6 +10,7 @@ from protos.paddock.v1 import generation_pb2, worker_pb2
 from workers.engine import Engine, Step
 from workers.models import Models
 from workers.prompt import render
+from workers.window import refuse_hopeless
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Sequence:
         keep_alive = start.keep_alive if start.HasField("keep_alive") else None
         async with models.use(start.spec, keep_alive) as ready:
             self._load_duration = time.monotonic_ns() - self._started
+            refuse_hopeless(start.generation, ready.engine.limits.context_length)
             self._prompt = await ready.render(
                 lambda tokenizer: render(tokenizer, start.spec.name, start.generation)
             )

@@ -4,6 +4,7 @@ from common.errors import InvalidRequest
 from protos.paddock.v1 import generation_pb2
 
 _MINIMUM_WINDOW = 4
+_LONGEST_TOKEN = 1024  # characters; real ones end far below
 
 TOO_LONG = (
     "the prompt is longer than the context length currently available to the model; "
@@ -17,6 +18,19 @@ def window(options: generation_pb2.Options, context_length: int) -> int:
     if not options.HasField("num_ctx"):
         return context_length
     return min(context_length, max(options.num_ctx, _MINIMUM_WINDOW))
+
+
+def refuse_hopeless(generation: generation_pb2.Generation, context_length: int) -> None:
+    """Refuse a text so long that no tokenizer could make it fit, before one spends seconds on it.
+
+    Raises:
+        InvalidRequest: it is too long.
+    """
+    chat, completion = generation.chat, generation.completion
+    characters = len(completion.prompt) + len(completion.system)
+    characters += sum(len(message.content) for message in chat.messages)
+    if characters > context_length * _LONGEST_TOKEN:
+        raise InvalidRequest(TOO_LONG)
 
 
 def answer_limit(options: generation_pb2.Options, prompt: int, context_length: int) -> int:

@@ -1,8 +1,8 @@
 import pytest
 
 from common.errors import InvalidRequest
-from protos.paddock.v1.generation_pb2 import Options
-from workers.window import answer_limit
+from protos.paddock.v1.generation_pb2 import Chat, Completion, Generation, Message, Options
+from workers.window import answer_limit, refuse_hopeless
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,16 @@ def test_answer_limit(options: Options, prompt: int, limit: int) -> None:
 def test_a_prompt_without_room_for_an_answer(options: Options, prompt: int) -> None:
     with pytest.raises(InvalidRequest, match="longer than the context length"):
         answer_limit(options, prompt, context_length=100)
+
+
+@pytest.mark.parametrize(
+    "generation",
+    [
+        Generation(completion=Completion(prompt="x" * 200_000)),
+        Generation(chat=Chat(messages=[Message(content="x" * 60_000)] * 2)),
+    ],
+)
+def test_a_text_that_cannot_fit_is_refused_unread(generation: Generation) -> None:
+    with pytest.raises(InvalidRequest, match="the prompt is longer than the context length"):
+        refuse_hopeless(generation, 100)
+    refuse_hopeless(generation, 200)
