@@ -1,11 +1,9 @@
 """`python -m services.blob`: the Blob service as a process."""
 
 import asyncio
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from common.errors import PaddockError
 from common.process import run_process
 from common.rpc import Server
 from common.settings import read_settings, seconds
@@ -44,10 +42,7 @@ async def serve(settings: BlobSettings, stop: asyncio.Event) -> None:
 def main() -> None:
     """Start the process."""
     settings = read_settings(BlobSettings, "python -m services.blob")
-    try:
-        run_process("blob", settings.log_level, lambda stop: serve(settings, stop))
-    except PaddockError as error:
-        sys.exit(error.message)
+    run_process("blob", settings.log_level, lambda stop: serve(settings, stop))
 
 
 if __name__ == "__main__":

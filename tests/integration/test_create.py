@@ -108,7 +108,7 @@ def test_a_wrong_digest_leaves_nothing(suite: Suite) -> None:
 
 
 def test_a_truncated_upload_leaves_nothing(suite: Suite) -> None:
-    content = b"x" * 1_000_000
+    content = b"x" * 20_000_000
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     address = urlsplit(suite.url)
     assert address.hostname
@@ -116,8 +116,8 @@ def test_a_truncated_upload_leaves_nothing(suite: Suite) -> None:
     with socket.create_connection((address.hostname, address.port)) as connection:
         head = f"POST /api/blobs/{digest} HTTP/1.1\r\nHost: {address.netloc}\r\n"
         connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode())
-        connection.sendall(content[:500_000])
-        eventually(lambda: any(path.stat().st_size > 400_000 for path in suite.leftovers()))
+        connection.sendall(content[:10_000_000])
+        eventually(lambda: any(path.stat().st_size > 2_000_000 for path in suite.leftovers()))
     eventually(lambda: not suite.leftovers())
     assert suite.request("HEAD", f"/api/blobs/{digest}")[0] == 404
     assert suite.request("POST", f"/api/blobs/{digest}", content)[0] == 201

@@ -97,4 +97,4 @@ async def test_a_store_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     )
     _, error = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 1
-    assert error.decode() == 'a store at "s3://" is not supported, use a folder\n'
+    assert error.decode() == 'blob: a store at "s3://" is not supported, use a folder\n'
