@@ -25,6 +25,7 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
     accelerator = accelerator_memory()
     share = int((accelerator or machine_memory()) * settings.memory_share)
     factory = VllmFactory(
+        settings.cache / "failures",
         max_sequences=settings.max_sequences,
         context_length=settings.context_length or None,
         accelerator=accelerator is not None,
@@ -49,7 +50,6 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
                     task.cancel()
         finally:
             await models.aclose()
-            factory.close()
 
 
 async def _listen(settings: WorkerSettings, models: Models) -> Server:

@@ -6,7 +6,6 @@ import importlib
 import json
 import multiprocessing
 import os
-import tempfile
 import threading
 from collections.abc import Callable
 from multiprocessing import forkserver
@@ -30,22 +29,29 @@ class VllmFactory:
 
     Engines are forked from a server that has vLLM imported. vLLM's front half is imported in
     this process, on a thread: the event loop answers meanwhile, and the first load waits.
-    Use it on the main thread, and close it at the end.
+    Use it on the main thread. Engines that do not start leave the reason in the folder
+    `failures`, which several workers may share.
     """
 
     def __init__(
-        self, *, max_sequences: int, context_length: int | None, accelerator: bool
+        self,
+        failures: Path,
+        *,
+        max_sequences: int,
+        context_length: int | None,
+        accelerator: bool,
     ) -> None:
         self._max_sequences = max_sequences
         self._context_length = context_length
         self._accelerator = accelerator
-        self._failures = tempfile.TemporaryDirectory(prefix="paddock-engines-")
+        self._failures = failures
         self._module: asyncio.Future[ModuleType] | None = None
 
     def prepare(self) -> asyncio.Future[ModuleType]:
         """Begin to import what engines need, unless that was begun before."""
         if self._module is None:
-            prepare_environment(self._failures.name, accelerator=self._accelerator)
+            self._failures.mkdir(parents=True, exist_ok=True)
+            prepare_environment(str(self._failures), accelerator=self._accelerator)
             multiprocessing.set_forkserver_preload(["workers.fork_server"])
             forkserver.ensure_running()
             self._module = _import_on_a_thread("workers.vllm_engine")
@@ -81,10 +87,6 @@ class VllmFactory:
             accelerator=self._accelerator,
         )
         return engine
-
-    def close(self) -> None:
-        """Give back what engines shared; engines were closed before."""
-        self._failures.cleanup()
 
 
 def end_process() -> None:

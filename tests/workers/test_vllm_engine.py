@@ -35,10 +35,9 @@ async def start(factory: VllmFactory, folder: Path) -> Engine:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def factory() -> AsyncIterator[VllmFactory]:
-    factory = VllmFactory(max_sequences=64, context_length=None, accelerator=False)
-    yield factory
-    factory.close()
+async def factory(tmp_path_factory: pytest.TempPathFactory) -> VllmFactory:
+    failures = tmp_path_factory.mktemp("failures")
+    return VllmFactory(failures, max_sequences=64, context_length=None, accelerator=False)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
