@@ -197,3 +197,16 @@ async def test_what_a_peer_answered_is_final(peer: Peer) -> None:
     with pytest.raises(Unavailable, match="shutting down"), rpc_errors():
         await peer.stub.Load(inference_pb2.LoadRequest())
     assert peer.servicer.calls == 1
+
+
+async def test_a_proxy_for_the_world_outside_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    peer = Peer()
+    peer.servicer.release.set()
+    await peer.start("127.0.0.1:0")
+    await peer.stub.ListRunning(inference_pb2.ListRunningRequest(), timeout=5)
+    await peer.channel.close()
+    await peer.server.stop(0)
