@@ -65,6 +65,17 @@ class Step:
     """Given with the last step."""
 
 
+@dataclass(frozen=True)
+class Prompt:
+    """What an engine continues."""
+
+    tokens: Sequence[int]
+    text: str = ""
+    """What the tokens were made from, for looking at."""
+    images: Sequence[bytes] = ()
+    """Encoded files, in the order of their places among the tokens."""
+
+
 class Tokenizer(Protocol):
     """The part of transformers' tokenizers that prompts are made with."""
 
@@ -89,8 +100,12 @@ class Engine(Protocol):
     def tokenizer(self) -> Tokenizer:
         """The model's tokenizer; not to be used by two threads at once."""
 
+    @property
+    def image_placeholder(self) -> str | None:
+        """The text that stands for one image in a prompt; None: the model does not see."""
+
     def generate(
-        self, prompt: list[int], generation: generation_pb2.Generation
+        self, prompt: Prompt, generation: generation_pb2.Generation
     ) -> AsyncGenerator[Step, None]:
         """Continue a prompt under the request's options, format and logprobs.
 

@@ -7,7 +7,7 @@ import orjson
 
 from common.errors import CapabilityMissing, InvalidRequest, Unsupported
 from protos.paddock.v1 import generation_pb2
-from workers.engine import Tokenizer
+from workers.engine import Prompt, Tokenizer
 
 _THINKING = frozenset(
     {
@@ -20,8 +20,8 @@ _THINKING = frozenset(
 )
 
 
-def render(tokenizer: Tokenizer, name: str, generation: generation_pb2.Generation) -> list[int]:
-    """Give the prompt of a request to the model `name` as token ids.
+def render(tokenizer: Tokenizer, name: str, generation: generation_pb2.Generation) -> Prompt:
+    """Give the prompt of a request to the model `name`.
 
     A chat goes through the tokenizer's own template. A completion is a chat of its system
     prompt, its history and the prompt, appended to the ids of its `context`; a raw one is
@@ -38,8 +38,8 @@ def render(tokenizer: Tokenizer, name: str, generation: generation_pb2.Generatio
         raise Unsupported("templates in the Go language are not supported")
     if generation.HasField("chat"):
         messages = list(generation.chat.messages)
-        return _render_chat(tokenizer, name, generation, messages)
-    return _render_completion(tokenizer, name, generation)
+        return Prompt(_render_chat(tokenizer, name, generation, messages))
+    return Prompt(_render_completion(tokenizer, name, generation))
 
 
 def _render_completion(

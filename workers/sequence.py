@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from common.errors import Internal, PaddockError
 from protos.paddock.v1 import generation_pb2, worker_pb2
-from workers.engine import Engine, Step
+from workers.engine import Engine, Prompt, Step
 from workers.models import Models
 from workers.prompt import render
 from workers.window import refuse_hopeless
@@ -25,7 +25,7 @@ class Sequence:
         self._put = put
         self._started = time.monotonic_ns()
         self._load_duration = 0
-        self._prompt: list[int] = []
+        self._prompt = Prompt([])
         self._answer: list[int] = []
 
     async def run(self, models: Models) -> None:
@@ -70,13 +70,13 @@ class Sequence:
 
     def _add_context(self, completed: generation_pb2.Completed) -> None:
         if not self._start.generation.completion.raw:
-            completed.context.extend(self._prompt)
+            completed.context.extend(self._prompt.tokens)
             completed.context.extend(self._answer)
 
     def _usage(self, step: Step) -> generation_pb2.Usage:
         timing = step.timing
         return generation_pb2.Usage(
-            prompt_tokens=len(self._prompt),
+            prompt_tokens=len(self._prompt.tokens),
             completion_tokens=len(self._answer),
             total_duration=time.monotonic_ns() - self._started,
             load_duration=self._load_duration,

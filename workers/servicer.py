@@ -9,9 +9,10 @@ from typing import Any
 
 import grpc
 
-from protos.paddock.v1 import inference_pb2, worker_pb2, worker_pb2_grpc
+from protos.paddock.v1 import generation_pb2, inference_pb2, worker_pb2, worker_pb2_grpc
 from workers.embedding import embed
 from workers.models import Models
+from workers.prompt import render
 from workers.run import RunStream
 from workers.status import describe, worker_identity
 
@@ -68,6 +69,16 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
         self, request: worker_pb2.UnloadModelRequest, context: _Context
     ) -> worker_pb2.UnloadModelResponse:
         return worker_pb2.UnloadModelResponse(was_loaded=await self._models.unload(request.digest))
+
+    async def Render(
+        self, request: worker_pb2.RenderSequenceRequest, context: _Context
+    ) -> generation_pb2.RenderedPrompt:
+        keep_alive = request.keep_alive if request.HasField("keep_alive") else None
+        async with self._models.use(request.spec, keep_alive) as ready:
+            prompt = await ready.render(
+                lambda tokenizer: render(tokenizer, request.spec.name, request.generation)
+            )
+        return generation_pb2.RenderedPrompt(text=prompt.text, images=len(prompt.images))
 
     async def Embed(
         self, request: worker_pb2.EmbedSequencesRequest, context: _Context

@@ -21,7 +21,7 @@ from vllm.v1.metrics.stats import RequestStateStats
 from common.durations import SECOND
 from common.errors import CapabilityMissing, InvalidRequest, LoadFailed, WorkerLost
 from protos.paddock.v1 import generation_pb2
-from workers.engine import Limits, Plan, Step, Timing, Tokenizer
+from workers.engine import Limits, Plan, Prompt, Step, Timing, Tokenizer
 from workers.logprobs import token_logprobs
 from workers.sampling import sampling_params
 from workers.tasks import run_all
@@ -102,7 +102,7 @@ class VllmEngine:
                 return
             options = generation_pb2.Options(num_predict=1, temperature=0)
             async with aclosing(
-                self.generate([0], generation_pb2.Generation(options=options))
+                self.generate(Prompt([0]), generation_pb2.Generation(options=options))
             ) as steps:
                 async for _ in steps:
                     pass
@@ -123,16 +123,23 @@ class VllmEngine:
         """The model's tokenizer."""
         return cast(Tokenizer, self._llm.get_tokenizer())
 
+    @property
+    def image_placeholder(self) -> str | None:
+        """The text that stands for one image; see the seam."""
+        return None
+
     async def generate(
-        self, prompt: list[int], generation: generation_pb2.Generation
+        self, prompt: Prompt, generation: generation_pb2.Generation
     ) -> AsyncGenerator[Step, None]:
         """Continue a prompt; see the seam."""
         if self._pooling:
             raise CapabilityMissing(f'"{self._name}" does not support generate')
         with _engine_errors():
-            parameters = sampling_params(generation, len(prompt), self._limits.context_length)
+            parameters = sampling_params(
+                generation, len(prompt.tokens), self._limits.context_length
+            )
             outputs = self._llm.generate(
-                tokens_input(prompt), parameters, f"sequence-{next(self._numbers)}"
+                tokens_input(list(prompt.tokens)), parameters, f"sequence-{next(self._numbers)}"
             )
             async with aclosing(outputs):
                 async for output in outputs:

@@ -49,20 +49,24 @@ class Router:
             PaddockError: before the first event or between two.
         """
         arrived = time.monotonic_ns()
-        model = await self._resolve(request.model)
-        chat = request.generation.HasField("chat")
-        require(model, request.model, "completion", "chat" if chat else "generate")
-        start = worker_pb2.StartSequence(
-            spec=model.spec, generation=merge(model, request.generation)
-        )
+        spec, generation = await self._prepare(request)
+        start = worker_pb2.StartSequence(spec=spec, generation=generation)
         if request.HasField("keep_alive"):
             start.keep_alive = request.keep_alive
-        with self._admission.admit(model.spec.weights, self._slots(model.spec)):
+        with self._admission.admit(spec.weights, self._slots(spec)):
             async with aclosing(self._run(start)) as events:
                 async for event in events:
                     if isinstance(event, generation_pb2.Completed):
                         event.usage.total_duration = time.monotonic_ns() - arrived
                     yield event
+
+    async def render(self, request: inference_pb2.GenerateRequest) -> generation_pb2.RenderedPrompt:
+        """Make the prompt that the model would get."""
+        spec, generation = await self._prepare(request)
+        asked = worker_pb2.RenderSequenceRequest(spec=spec, generation=generation)
+        if request.HasField("keep_alive"):
+            asked.keep_alive = request.keep_alive
+        return await self._attempt(spec, lambda worker: worker.render(asked))
 
     async def embed(self, request: inference_pb2.EmbedRequest) -> inference_pb2.EmbedResponse:
         """Embed texts."""
@@ -97,6 +101,14 @@ class Router:
         await asyncio.gather(
             *(worker.unload(digest) for worker in self._fleet.reachable() for digest in digests)
         )
+
+    async def _prepare(
+        self, request: inference_pb2.GenerateRequest
+    ) -> tuple[model_pb2.ModelSpec, generation_pb2.Generation]:
+        model = await self._resolve(request.model)
+        chat = request.generation.HasField("chat")
+        require(model, request.model, "completion", "chat" if chat else "generate")
+        return model.spec, merge(model, request.generation)
 
     async def _resolve(self, model: str) -> registry_pb2.ResolvedModel:
         with rpc_errors():

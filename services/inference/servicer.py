@@ -27,6 +27,11 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
                 else:
                     yield inference_pb2.GenerateResponse(delta=event)
 
+    async def Render(
+        self, request: inference_pb2.GenerateRequest, context: Any
+    ) -> generation_pb2.RenderedPrompt:
+        return await self._router.render(request)
+
     async def Embed(
         self, request: inference_pb2.EmbedRequest, context: Any
     ) -> inference_pb2.EmbedResponse:

@@ -11,7 +11,7 @@ import grpc
 
 from common.errors import PaddockError, WorkerLost
 from common.rpc import open_channel, rpc_errors
-from protos.paddock.v1 import inference_pb2, model_pb2, worker_pb2, worker_pb2_grpc
+from protos.paddock.v1 import generation_pb2, inference_pb2, model_pb2, worker_pb2, worker_pb2_grpc
 from services.inference.sequence import Sequence
 
 logger = logging.getLogger(__name__)
@@ -73,6 +73,13 @@ class WorkerClient:
         """Unload a model once what runs on it has ended."""
         with rpc_errors():
             await self._stub.Unload(worker_pb2.UnloadModelRequest(digest=digest))
+
+    async def render(
+        self, request: worker_pb2.RenderSequenceRequest
+    ) -> generation_pb2.RenderedPrompt:
+        """Make a request's prompt; the model is loaded first where it is not."""
+        with rpc_errors(), self._counted(request.spec):
+            return await self._stub.Render(request)
 
     async def embed(self, request: worker_pb2.EmbedSequencesRequest) -> inference_pb2.EmbedResponse:
         """Embed texts with a model, which is loaded first where it is not."""

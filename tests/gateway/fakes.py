@@ -226,6 +226,12 @@ class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
             text = generation.completion.prompt
         return [f"{word} " for word in text.split()]
 
+    async def Render(
+        self, request: inference_pb2.GenerateRequest, context: Context
+    ) -> generation_pb2.RenderedPrompt:
+        _require_known(request.model)
+        return generation_pb2.RenderedPrompt(text="rendered", images=1)
+
     async def Embed(
         self, request: inference_pb2.EmbedRequest, context: Context
     ) -> inference_pb2.EmbedResponse:

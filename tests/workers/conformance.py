@@ -7,13 +7,13 @@ import pytest
 
 from common.errors import CapabilityMissing, InvalidRequest
 from protos.paddock.v1 import generation_pb2
-from workers.engine import Engine, Step
+from workers.engine import Engine, Prompt, Step
 from workers.prompt import render
 
 PROMPT = "Why is the sky blue?"
 
 
-def chat(engine: Engine, prompt: str = PROMPT) -> list[int]:
+def chat(engine: Engine, prompt: str = PROMPT) -> Prompt:
     message = generation_pb2.Message(role="user", content=prompt)
     conversation = generation_pb2.Chat(messages=[message])
     return render(engine.tokenizer, "tested", generation_pb2.Generation(chat=conversation))
@@ -63,7 +63,7 @@ class EngineConformance:
         assert text(await run(engine, stop=[whole[-3:] + "never"])) == whole
 
     async def test_num_ctx_caps_prompt_and_answer(self, engine: Engine) -> None:
-        prompt = len(chat(engine))
+        prompt = len(chat(engine).tokens)
         steps = await run(engine, num_predict=-1, num_ctx=prompt + 3)
         assert sum(len(step.tokens) for step in steps) <= 3
 

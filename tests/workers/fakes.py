@@ -10,7 +10,7 @@ from typing import Any
 from common.errors import CapabilityMissing, InvalidRequest, LoadFailed, PaddockError, WorkerLost
 from protos.paddock.v1 import generation_pb2, model_pb2
 from workers.cache_entry import HeldFolder, hold
-from workers.engine import Limits, Plan, Step, Timing
+from workers.engine import Limits, Plan, Prompt, Step, Timing
 from workers.window import answer_limit
 
 
@@ -53,19 +53,23 @@ class FakeEngine:
     def limits(self) -> Limits:
         return self._limits
 
+    @property
+    def image_placeholder(self) -> str | None:
+        return None
+
     async def generate(
-        self, prompt: list[int], generation: generation_pb2.Generation
+        self, prompt: Prompt, generation: generation_pb2.Generation
     ) -> AsyncGenerator[Step, None]:
         if self._pooling:
             raise CapabilityMissing('"fake" does not support generate')
         if generation.options.temperature > 2:
             raise InvalidRequest("too hot")
-        limit = answer_limit(generation.options, len(prompt), self._limits.context_length)
+        limit = answer_limit(generation.options, len(prompt.tokens), self._limits.context_length)
         stops = [text for text in generation.options.stop if text]
         held = max((len(text) for text in stops), default=1) - 1
         self.running += 1
         try:
-            text, given, letters = "", 0, cycle(prompt)
+            text, given, letters = "", 0, cycle(prompt.tokens)
             while True:
                 await self._step()
                 count = min(self._letters, limit - len(text))

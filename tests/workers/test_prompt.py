@@ -32,7 +32,7 @@ class Recorder:
 
 
 def text(tokenizer: Recorder, generation: Generation) -> str:
-    return "".join(map(chr, render(tokenizer, "m:latest", generation)))
+    return "".join(map(chr, render(tokenizer, "m:latest", generation).tokens))
 
 
 def chat(*messages: Message, **more: Any) -> Generation:

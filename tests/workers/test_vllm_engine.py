@@ -13,7 +13,7 @@ import pytest_asyncio
 from common.errors import InvalidRequest, LoadFailed, WorkerLost
 from protos.paddock.v1 import generation_pb2, model_pb2
 from tests.workers.conformance import EngineConformance, chat, run, text
-from workers.engine import Engine
+from workers.engine import Engine, Prompt
 from workers.vllm_factory import VllmFactory
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo_model" / "model"
@@ -94,7 +94,7 @@ async def test_a_schema(engine: Engine) -> None:
 async def test_a_schema_that_is_none(engine: Engine) -> None:
     wanted = generation_pb2.Format(json_schema='{"type": "nonsense"}')
     with pytest.raises(InvalidRequest):
-        async for _ in engine.generate([1, 2, 3], generation_pb2.Generation(format=wanted)):
+        async for _ in engine.generate(Prompt([1, 2, 3]), generation_pb2.Generation(format=wanted)):
             pass
 
 

@@ -156,6 +156,11 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
         await self.announce()
         return worker_pb2.UnloadModelResponse(was_loaded=bool(held))
 
+    async def Render(
+        self, request: worker_pb2.RenderSequenceRequest, context: Any
+    ) -> generation_pb2.RenderedPrompt:
+        return generation_pb2.RenderedPrompt(text=request.generation.completion.prompt)
+
     async def Embed(
         self, request: worker_pb2.EmbedSequencesRequest, context: Any
     ) -> inference_pb2.EmbedResponse:
