@@ -6,6 +6,8 @@
     │   ├── InvalidDigest
     │   ├── DigestMismatch
     │   ├── InvalidModel          its files do not make a model
+    │   ├── TemplateError         a prompt template is wrong, or fails on its messages
+    │   ├── StalledBody           the client stopped sending it
     │   └── CapabilityMissing     the model cannot do what was asked
     ├── NotFound
     │   ├── ModelNotFound
@@ -67,6 +69,16 @@ class DigestMismatch(InvalidRequest):
 
 class InvalidModel(InvalidRequest):
     """Files are missing, damaged or of a kind that no engine reads."""
+
+
+class StalledBody(InvalidRequest):
+    """The client stopped sending its request's body."""
+
+    http_status = 408
+
+
+class TemplateError(InvalidRequest):
+    """A prompt template cannot be read, or fails; the message begins `template error: `."""
 
 
 class CapabilityMissing(InvalidRequest):

@@ -1,6 +1,7 @@
 """The web application: its state, its middlewares, its routes."""
 
 import socket
+from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import web
 
@@ -14,12 +15,27 @@ from gateway.services import SERVICES, Services
 from gateway.settings import SETTINGS, GatewaySettings
 
 
+def _installed_version() -> str:
+    try:
+        return version("paddock")
+    except PackageNotFoundError:
+        # Run from a source tree that was never installed.
+        return "0.0.0"
+
+
+_SERVER = f"paddock/{_installed_version()}"
+
+
 def make_app(settings: GatewaySettings, services: Services) -> web.Application:
     """Put the application together."""
-    app = web.Application(
-        client_max_size=settings.max_body,
-        middlewares=[count_requests, guard_browsers, errors],
+    # `/api/tags/` leads to `/api/tags`, with method and body kept.
+    without_slash = web.normalize_path_middleware(
+        append_slash=False,
+        remove_slash=True,
+        merge_slashes=False,
+        redirect_class=web.HTTPTemporaryRedirect,
     )
+    app = web.Application(middlewares=[count_requests, guard_browsers, errors, without_slash])
     app[SETTINGS] = settings
     app[SERVICES] = services
     app[METRICS] = Metrics()
@@ -30,5 +46,10 @@ def make_app(settings: GatewaySettings, services: Services) -> web.Application:
         own_name=socket.gethostname(),
     )
     app.on_response_prepare.append(allow_origin)
+    app.on_response_prepare.append(_name_server)
     app.add_routes([*ollama.ROUTES, *health.ROUTES, *metrics.ROUTES])
     return app
+
+
+async def _name_server(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001
+    response.headers["Server"] = _SERVER

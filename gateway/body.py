@@ -10,7 +10,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from common.durations import parse_keep_alive
 from common.errors import InvalidRequest, Unsupported
+from gateway.complaints import constant_complaint, syntax_complaint, type_complaint
+from gateway.incoming import whole_body
 
+_WHITE_SPACE = b" \t\r\n"
 _MOST_DIGITS = len(str(2**64))
 
 KeepAlive = Annotated[int | None, BeforeValidator(parse_keep_alive)]
@@ -48,13 +51,14 @@ class Body(BaseModel):
             InvalidRequest: the body is empty, no JSON, or of another shape.
             Unsupported: it asks for something that is not offered.
         """
-        if not raw.strip():
+        if not raw.strip(_WHITE_SPACE):
             raise InvalidRequest("missing request body")
-        value = _first_json_value(raw)
+        value = read_json(raw)
         try:
             return cls.model_validate({} if value is None else value)
         except ValidationError as error:
-            raise InvalidRequest(_describe(error)) from None
+            request = f"{cls.__name__.removesuffix('Body')}Request"
+            raise InvalidRequest(type_complaint(error, request)) from None
 
 
 B = TypeVar("B", bound=Body)
@@ -65,9 +69,9 @@ async def read_body(request: web.Request, kind: type[B]) -> B:
 
     Raises:
         InvalidRequest, Unsupported: see `Body.parse`.
-        web.HTTPRequestEntityTooLarge: the body passes the configured limit.
+        TooLarge, StalledBody: see `whole_body`.
     """
-    return kind.parse(await request.read())
+    return kind.parse(await whole_body(request))
 
 
 def dump_json(value: Any) -> str:
@@ -82,23 +86,35 @@ def dump_json(value: Any) -> str:
         raise InvalidRequest(f"invalid JSON: {error}") from None
 
 
-def _first_json_value(raw: bytes) -> Any:
+def read_json(raw: bytes) -> Any:
+    """Decode the first JSON value of a text.
+
+    Raises:
+        InvalidRequest: there is none.
+    """
     try:
         return orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        return _lenient_json_value(raw, str(error))
+    except orjson.JSONDecodeError:
+        return _lenient_json_value(raw.strip(_WHITE_SPACE).decode(errors="replace"))
 
 
-def _lenient_json_value(raw: bytes, complaint: str) -> Any:
-    """Accept what Go accepts and orjson does not: text after the value, lone surrogates."""
+def _lenient_json_value(text: str) -> Any:
+    """Accept what Go accepts and orjson does not.
+
+    That is text after the value, lone surrogates and bytes that are no UTF-8.
+    """
     decoder = json.JSONDecoder(
         parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant
     )
     try:
-        value, _ = decoder.raw_decode(raw.decode().lstrip(" \t\r\n"))
+        value, _ = decoder.raw_decode(text)
         return _replace_surrogates(value)
-    except (ValueError, RecursionError):
-        raise InvalidRequest(f"invalid JSON: {complaint}") from None
+    except json.JSONDecodeError as error:
+        raise InvalidRequest(syntax_complaint(error)) from None
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from None
+    except RecursionError:
+        raise InvalidRequest("exceeded max depth") from None
 
 
 def _integer(digits: str) -> int | float:
@@ -116,7 +132,7 @@ def _float(digits: str) -> float:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(constant_complaint(name))
 
 
 def _replace_surrogates(value: Any) -> Any:
@@ -127,10 +143,3 @@ def _replace_surrogates(value: Any) -> Any:
     if isinstance(value, dict):
         return {_replace_surrogates(key): _replace_surrogates(v) for key, v in value.items()}
     return value
-
-
-def _describe(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False)[0]
-    path = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{path}: {message}" if path else message

@@ -5,7 +5,7 @@ import logging
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from common.errors import Canceled, Internal, InvalidRequest, PaddockError, TooLarge
+from common.errors import Canceled, Internal, InvalidRequest, PaddockError
 from gateway.replies import error_reply
 
 logger = logging.getLogger(__name__)
@@ -21,9 +21,6 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPMethodNotAllowed as error:
         allowed = {"Allow": error.headers["Allow"]}
         return web.Response(status=405, text="405 method not allowed", headers=allowed)
-    except web.HTTPRequestEntityTooLarge:
-        limit = request.client_max_size
-        return error_reply(TooLarge(f"request body is larger than {limit} bytes"))
     except web.HTTPException:
         raise
     except web.RequestPayloadError:

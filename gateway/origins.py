@@ -21,7 +21,9 @@ BUILT_IN_ORIGINS = (
     "vscode-file://*",
     "chrome-extension://*",
     "moz-extension://*",
+    "safari-extension://*",
     "safari-web-extension://*",
+    "ms-browser-extension://*",
 )
 _LOCAL_DOMAINS = (".localhost", ".local", ".internal")
 
@@ -66,6 +68,7 @@ class BrowserPolicy:
         extra = [origin.strip() for origin in origins.split(",") if origin.strip()]
         patterns = (_wildcards(origin) for origin in (*BUILT_IN_ORIGINS, *extra))
         self._pattern = re.compile("|".join(patterns), re.IGNORECASE)
+        self._everybody = "*" in extra
         self._check_host = check_host
         self._own_name = own_name.lower()
 
@@ -74,6 +77,10 @@ class BrowserPolicy:
         if origin in ("", f"http://{host}", f"https://{host}"):
             return True
         return bool(self._pattern.fullmatch(origin))
+
+    def shown_origin(self, origin: str) -> str:
+        """Give the value of Access-Control-Allow-Origin for an origin that may call."""
+        return "*" if self._everybody else origin
 
     def allows_host(self, host: str) -> bool:
         """Whether a Host header names this machine or something private, no public site."""
@@ -118,8 +125,8 @@ async def guard_browsers(request: web.Request, handler: Handler) -> web.StreamRe
     host = request.headers.get("Host", "")
     if not policy.allows_host(host) or not policy.allows_origin(origin, host):
         return web.Response(status=403)
-    if origin and request.method == "OPTIONS":
-        return web.Response(status=204, headers=_PREFLIGHT_HEADERS)
+    if request.method == "OPTIONS":
+        return web.Response(status=204, headers=_PREFLIGHT_HEADERS if origin else None)
     return await handler(request)
 
 
@@ -127,6 +134,7 @@ async def allow_origin(request: web.Request, response: web.StreamResponse) -> No
     """Tell the browser that the page may read the reply; for `on_response_prepare`."""
     origin = request.headers.get("Origin", "")
     host = request.headers.get("Host", "")
-    if origin and request.app[BROWSER_POLICY].allows_origin(origin, host):
-        response.headers["Access-Control-Allow-Origin"] = origin
+    policy = request.app[BROWSER_POLICY]
+    if origin and policy.allows_origin(origin, host):
+        response.headers["Access-Control-Allow-Origin"] = policy.shown_origin(origin)
         response.headers["Vary"] = "Origin"

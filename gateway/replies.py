@@ -8,6 +8,11 @@ from aiohttp import web
 from common.errors import PaddockError
 
 RETRY_AFTER_SECONDS = 1
+_LINE_BREAKS = {
+    "\u0085".encode(): rb"\u0085",
+    "\u2028".encode(): rb"\u2028",
+    "\u2029".encode(): rb"\u2029",
+}
 _SERVICE_UNAVAILABLE = 503
 
 
@@ -19,8 +24,15 @@ def json_reply(value: Any, status: int = 200) -> web.Response:
 
 
 def json_line(value: Any) -> bytes:
-    """Encode one line of a newline-delimited JSON stream."""
-    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+    """Encode one line of a newline-delimited JSON stream.
+
+    Whatever else Unicode calls a line break is escaped: some clients split at it, too.
+    """
+    line = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+    if not line.isascii():
+        for character, escaped in _LINE_BREAKS.items():
+            line = line.replace(character, escaped)
+    return line
 
 
 def error_object(error: PaddockError) -> dict[str, str]:

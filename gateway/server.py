@@ -8,6 +8,7 @@ from aiohttp import web
 from common.hosts import HostAddress
 from common.settings import seconds
 from gateway.app import make_app
+from gateway.connections import ConnectionServer
 from gateway.health import READINESS
 from gateway.services import Services
 from gateway.settings import GatewaySettings
@@ -24,13 +25,8 @@ class Gateway:
             blob=settings.blob, registry=settings.registry, inference=settings.inference
         )
         self._app = make_app(settings, self._services)
-        self._runner = web.AppRunner(
-            self._app,
-            # A client that goes away cancels its handler, and with it the calls behind it.
-            handler_cancellation=True,
-            access_log=logging.getLogger("gateway.access") if settings.access_log else None,
-            shutdown_timeout=seconds(settings.drain_timeout),
-        )
+        self._application = web.AppRunner(self._app)
+        self._listener: web.ServerRunner | None = None
 
     async def start(self) -> HostAddress:
         """Listen; give the address, with the port that was bound.
@@ -39,9 +35,11 @@ class Gateway:
             OSError: the address cannot be bound.
         """
         wanted = HostAddress.parse(self._settings.host)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, wanted.host or None, wanted.port).start()
-        bound = HostAddress("http", wanted.host, self._runner.addresses[0][1])
+        await self._application.setup()
+        self._listener = self._make_listener()
+        await self._listener.setup()
+        await web.TCPSite(self._listener, wanted.host or None, wanted.port).start()
+        bound = HostAddress("http", wanted.host, self._listener.addresses[0][1])
         logger.info("listening on %s", bound.url)
         return bound
 
@@ -49,5 +47,17 @@ class Gateway:
         """Drain: report not ready, take no new requests, let the running ones finish."""
         self._app[READINESS].draining = True
         await asyncio.sleep(seconds(self._settings.drain_delay))
-        await self._runner.cleanup()
+        if self._listener:
+            await self._listener.cleanup()
+        await self._application.cleanup()
         await self._services.close()
+
+    def _make_listener(self) -> web.ServerRunner:
+        """Make what listens: the application runner's own server has other connections."""
+        application = self._application.server
+        assert application
+        access_log = logging.getLogger("gateway.access") if self._settings.access_log else None
+        return web.ServerRunner(
+            ConnectionServer(application, access_log=access_log),
+            shutdown_timeout=seconds(self._settings.drain_timeout),
+        )

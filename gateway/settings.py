@@ -44,6 +44,9 @@ class GatewaySettings(Settings):
     max_body: int = Field(default=64 * MIB, gt=0)
     """Largest JSON body of a request, in bytes. Blobs have no limit."""
 
+    body_timeout: Duration = "5m"
+    """How long a request's body may pause on its way here; 0s: for ever."""
+
     stream_buffer: int = Field(default=256 * 1024, gt=0)
     """Bytes of a streamed reply that may wait for a slow client; then its stream is paused."""
 

@@ -9,12 +9,13 @@ from contextlib import suppress
 from typing import Any
 
 import grpc
-from aiohttp import StreamReader, web
+from aiohttp import web
 
 from common.digests import parse_digest
 from common.errors import BlobNotFound
 from common.rpc import rpc_errors
 from common.settings import seconds
+from gateway.incoming import body_pieces
 from gateway.services import SERVICES
 from gateway.settings import SETTINGS
 from protos.paddock.v1 import blob_pb2
@@ -84,25 +85,25 @@ async def _write(call: _WriteCall, digest: str, request: web.Request) -> blob_pb
     # else stored the blob meanwhile: its answer then says so.
     with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
         await call.write(blob_pb2.WriteRequest(header=header))
-        async for part in _parts(request.content):
+        async for part in _parts(body_pieces(request)):
             await call.write(blob_pb2.WriteRequest(data=part))
         await call.done_writing()
     return await call
 
 
-async def _parts(content: StreamReader) -> AsyncIterator[bytes]:
+async def _parts(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Join what arrives into parts of about `PART_BYTES`."""
-    pieces: list[bytes] = []
+    waiting: list[bytes] = []
     size = 0
-    async for piece in content.iter_any():
-        pieces.append(piece)
+    async for piece in pieces:
+        waiting.append(piece)
         size += len(piece)
         if size >= PART_BYTES:
-            yield b"".join(pieces)
-            pieces.clear()
+            yield b"".join(waiting)
+            waiting.clear()
             size = 0
-    if pieces:
-        yield b"".join(pieces)
+    if waiting:
+        yield b"".join(waiting)
 
 
 async def _leave_expectation(request: web.Request) -> None:

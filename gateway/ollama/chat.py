@@ -1,36 +1,41 @@
 """`POST /api/chat`: the next message of a conversation."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from aiohttp import web
 from pydantic import Field
 
 from common.errors import InvalidRequest
 from gateway.body import read_body
-from gateway.ollama.generation import Encoder, GenerationBody, answer, load_or_unload
-from gateway.ollama.messages import Message, message_object
-from protos.paddock.v1 import generation_pb2, inference_pb2
+from gateway.ollama.answers import Encoder
+from gateway.ollama.generation import GenerationBody, serve
+from gateway.ollama.messages import Message
+from gateway.ollama.tools import Tool
+from protos.paddock.v1 import generation_pb2
 
 
 class ChatBody(GenerationBody):
     """The request's body."""
 
-    not_offered: ClassVar[frozenset[str]] = GenerationBody.not_offered | {"tools"}
-
     messages: list[Message] = Field(default_factory=list)
+    tools: list[Tool] = Field(default_factory=list)
 
-    def to_proto(self) -> inference_pb2.GenerateRequest:
-        """Convert for the wire.
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no messages."""
+        return not self.messages
+
+    def input(self) -> dict[str, Any]:
+        """Give the conversation and the tools.
 
         Raises:
-            InvalidRequest: fields are malformed.
+            InvalidRequest: a tool or a tool call is nested too deeply.
         """
-        chat = generation_pb2.Chat(messages=[message.to_proto() for message in self.messages])
-        return inference_pb2.GenerateRequest(
-            model=self.model.strip(),
-            generation=generation_pb2.Generation(chat=chat, **self.settings()),
-            keep_alive=self.keep_alive,
+        chat = generation_pb2.Chat(
+            messages=[message.to_proto() for message in self.messages],
+            tools_json=[tool.to_json() for tool in self.tools],
         )
+        return {"chat": chat}
 
 
 async def chat(request: web.Request) -> web.StreamResponse:
@@ -38,17 +43,16 @@ async def chat(request: web.Request) -> web.StreamResponse:
     body = await read_body(request, ChatBody)
     if not body.model.strip():
         raise InvalidRequest("model is required")
-    encoder = Encoder(body.model, _message)
-    if not body.messages:
-        return await load_or_unload(request, body, encoder)
-    return await answer(request, body.to_proto(), encoder, body.stream)
+    return await serve(request, body, Encoder(body.model, _message))
 
 
-def _message(delta: generation_pb2.Delta) -> dict[str, Any]:
-    message = generation_pb2.Message(
-        role="assistant", content=delta.content, thinking=delta.thinking
-    )
-    return {"message": message_object(message)}
+def _message(content: str, thinking: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": content}
+    if thinking:
+        message["thinking"] = thinking
+    if calls:
+        message["tool_calls"] = calls
+    return {"message": message}
 
 
 ROUTES = [web.post("/api/chat", chat)]

@@ -1,11 +1,11 @@
-"""`POST /api/create`: make a model from uploaded files or from another model."""
+"""`POST /api/create`: make a model from uploaded files, another model, or a Modelfile."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from gateway.body import dump_json, read_body
 from gateway.ollama.encoding import without_empty
@@ -17,21 +17,19 @@ from gateway.streaming import call_events, last_object, stream_objects
 from protos.paddock.v1 import registry_pb2
 
 
+def _parse_licenses(value: object) -> object:
+    """Take one text or several; what is neither is left for the field's type to refuse."""
+    return [value] if isinstance(value, str) else value
+
+
 class CreateBody(NamedBody):
-    """The request's body."""
+    """The request's body. An empty text means, as in Ollama, that the base's own is kept."""
 
     not_offered: ClassVar[frozenset[str]] = frozenset(
         {
-            "modelfile",
-            "path",
             "adapters",
             "quantize",
             "quantization",
-            "template",
-            "renderer",
-            "parser",
-            "requires",
-            "info",
             "draft",
             "draft_quantize",
             "remote_host",
@@ -41,26 +39,39 @@ class CreateBody(NamedBody):
     stream: bool = True
     source: str = Field(default="", alias="from")
     files: dict[str, str] = Field(default_factory=dict)
-    system: str | None = None
-    license: str | list[str] = Field(default_factory=list)
+    template: str = ""
+    system: str = ""
+    license: Annotated[list[str], BeforeValidator(_parse_licenses)] = Field(default_factory=list)
     parameters: dict[str, Any] = Field(default_factory=dict)
     messages: list[Message] = Field(default_factory=list)
+    renderer: str = ""
+    parser: str = ""
+    requires: str = ""
+    info: dict[str, Any] = Field(default_factory=dict)
+    modelfile: str = ""
+    path: str = ""
 
     def to_proto(self) -> registry_pb2.CreateRequest:
         """Convert for the wire.
 
         Raises:
-            InvalidRequest: the parameters or a tool call are nested too deeply.
+            InvalidRequest: the parameters, the info or a tool call are nested too deeply.
         """
-        licenses = [self.license] if isinstance(self.license, str) else self.license
         return registry_pb2.CreateRequest(
             model=self.wanted.strip(),
             **{"from": self.source.strip()},
             files=self.files,
-            system=self.system,
-            licenses=[text for text in licenses if text],
+            template=self.template or None,
+            system=self.system or None,
+            licenses=[text for text in self.license if text],
             parameters_json=dump_json(self.parameters) if self.parameters else "",
             messages=[message.to_proto() for message in self.messages],
+            renderer=self.renderer,
+            parser=self.parser,
+            requires=self.requires,
+            info_json=dump_json(self.info) if self.info else "",
+            modelfile=self.modelfile,
+            path=self.path,
         )
 
 

@@ -58,7 +58,7 @@ class EmbedBody(_EmbeddingBody):
         )
 
 
-class EmbeddingsBody(_EmbeddingBody):
+class EmbeddingBody(_EmbeddingBody):
     """The body of `/api/embeddings`."""
 
     prompt: str = ""
@@ -76,9 +76,10 @@ class EmbeddingsBody(_EmbeddingBody):
 async def embed(request: web.Request) -> web.Response:
     """Give a vector of length 1 for each text."""
     body = await read_body(request, EmbedBody)
-    if not body.model.strip():
+    wanted = body.to_proto()
+    if not wanted.model:
         raise ModelNotFound(f"model '{body.model}' not found")
-    response = await _embed(request, body.model, body.to_proto())
+    response = await _embed(request, body.model, wanted)
     vectors = [list(embedding.values) for embedding in response.embeddings]
     usage = metrics(response.usage)
     return json_reply({"model": body.model, "embeddings": vectors, **usage})
@@ -86,7 +87,7 @@ async def embed(request: web.Request) -> web.Response:
 
 async def embeddings(request: web.Request) -> web.Response:
     """Give the vector of one text, not normalised."""
-    body = await read_body(request, EmbeddingsBody)
+    body = await read_body(request, EmbeddingBody)
     if not body.model.strip():
         raise InvalidRequest("model is required")
     response = await _embed(request, body.model, body.to_proto())

@@ -1,6 +1,7 @@
 """Pieces that several of Ollama's replies share."""
 
 import time
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -20,7 +21,12 @@ def timestamp(value: Timestamp) -> str:
 
 
 def _rfc3339(seconds: int, nanoseconds: int) -> str:
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanoseconds:09d}Z"
+    return f"{_whole_seconds(seconds)}.{nanoseconds:09d}Z"
+
+
+@lru_cache(maxsize=8)  # every token has a time, and many share a second
+def _whole_seconds(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def without_empty(values: dict[str, Any]) -> dict[str, Any]:
@@ -29,7 +35,7 @@ def without_empty(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def details(value: model_pb2.ModelDetails) -> dict[str, Any]:
-    """Encode the `details` object; all of Ollama's keys are there, sizes where known."""
+    """Encode the `details` object; all of its keys are there."""
     return {
         "parent_model": value.parent_model,
         "format": value.format,
@@ -37,12 +43,6 @@ def details(value: model_pb2.ModelDetails) -> dict[str, Any]:
         "families": list(value.families),
         "parameter_size": value.parameter_size,
         "quantization_level": value.quantization_level,
-        **without_empty(
-            {
-                "context_length": value.context_length,
-                "embedding_length": value.embedding_length,
-            }
-        ),
     }
 
 

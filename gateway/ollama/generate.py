@@ -1,44 +1,52 @@
 """`POST /api/generate`: continue a prompt."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any
 
 from aiohttp import web
+from pydantic import Field
 
 from common.errors import InvalidRequest, ModelNotFound
 from gateway.body import read_body
-from gateway.ollama.generation import Encoder, GenerationBody, answer, load_or_unload
-from protos.paddock.v1 import generation_pb2, inference_pb2
+from gateway.ollama.answers import Encoder
+from gateway.ollama.generation import GenerationBody, serve
+from gateway.ollama.images import Image
+from protos.paddock.v1 import generation_pb2
+
+TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class GenerateBody(GenerationBody):
     """The request's body."""
 
-    not_offered: ClassVar[frozenset[str]] = GenerationBody.not_offered | {
-        "suffix",
-        "context",
-        "images",
-    }
-
     prompt: str = ""
+    suffix: str = ""
     system: str = ""
     raw: bool = False
+    context: list[TokenId] = Field(default_factory=list)
+    images: list[Image] = Field(default_factory=list)
 
-    def to_proto(self) -> inference_pb2.GenerateRequest:
-        """Convert for the wire.
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no prompt."""
+        return not self.prompt
+
+    def input(self) -> dict[str, Any]:
+        """Give the prompt and what belongs to it.
 
         Raises:
-            InvalidRequest: fields are malformed or contradict each other.
+            InvalidRequest: a raw prompt comes with what only a template can place.
         """
-        if self.raw and self.system:
+        if self.raw and (self.template or self.system or self.context):
             raise InvalidRequest("raw mode does not support template, system, or context")
         completion = generation_pb2.Completion(
-            prompt=self.prompt, system=self.system or None, raw=self.raw
+            prompt=self.prompt,
+            system=self.system or None,
+            raw=self.raw,
+            suffix=self.suffix or None,
+            images=self.images,
+            context=self.context,
         )
-        return inference_pb2.GenerateRequest(
-            model=self.model.strip(),
-            generation=generation_pb2.Generation(completion=completion, **self.settings()),
-            keep_alive=self.keep_alive,
-        )
+        return {"completion": completion}
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
@@ -46,15 +54,16 @@ async def generate(request: web.Request) -> web.StreamResponse:
     body = await read_body(request, GenerateBody)
     if not body.model.strip():
         raise ModelNotFound(f"model '{body.model}' not found")
-    if not body.prompt:
-        return await load_or_unload(request, body, Encoder(body.model, _response))
-    encoder = Encoder(body.model, _response, with_context=not body.raw)
-    return await answer(request, body.to_proto(), encoder, body.stream)
+    return await serve(request, body, Encoder(body.model, _response, with_context=not body.raw))
 
 
-def _response(delta: generation_pb2.Delta) -> dict[str, Any]:
-    shown = {"response": delta.content}
-    return shown | {"thinking": delta.thinking} if delta.thinking else shown
+def _response(content: str, thinking: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
+    response: dict[str, Any] = {"response": content}
+    if thinking:
+        response["thinking"] = thinking
+    if calls:
+        response["tool_calls"] = calls
+    return response
 
 
 ROUTES = [web.post("/api/generate", generate)]

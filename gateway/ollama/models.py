@@ -4,11 +4,12 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from pydantic import Field
 
 from common.errors import InvalidRequest
 from common.rpc import rpc_errors
 from common.settings import seconds
-from gateway.body import Body, read_body
+from gateway.body import Body, dump_json, read_body
 from gateway.ollama.encoding import details, timestamp, without_empty
 from gateway.ollama.messages import message_object
 from gateway.replies import json_reply
@@ -42,10 +43,28 @@ class NamedBody(Body):
 
 
 class ShowBody(NamedBody):
-    """The body of `/api/show`."""
+    """The body of `/api/show`. A `template` has no effect, as in Ollama."""
 
     verbose: bool = False
     system: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def to_proto(self) -> registry_pb2.ShowRequest:
+        """Convert for the wire.
+
+        Raises:
+            InvalidRequest: no model is named, or the options are nested too deeply.
+        """
+        return registry_pb2.ShowRequest(
+            model=self.required(),
+            verbose=self.verbose,
+            system=self.system,
+            parameters_json=dump_json(self.options) if self.options else "",
+        )
+
+
+class DeleteBody(NamedBody):
+    """The body of `/api/delete`."""
 
 
 class CopyBody(Body):
@@ -69,12 +88,9 @@ async def show(request: web.Request) -> web.Response:
     body = await read_body(request, ShowBody)
     with rpc_errors():
         response = await request.app[SERVICES].registry.Show(
-            registry_pb2.ShowRequest(model=body.required(), verbose=body.verbose),
-            timeout=seconds(request.app[SETTINGS].call_timeout),
+            body.to_proto(), timeout=seconds(request.app[SETTINGS].call_timeout)
         )
     shown = _description(response)
-    if body.system:
-        shown["system"] = body.system
     if request.headers.get("User-Agent", "").startswith(_COPILOT):
         # That client takes the model's name from there.
         shown["model_info"]["general.basename"] = body.wanted
@@ -84,10 +100,9 @@ async def show(request: web.Request) -> web.Response:
 async def copy(request: web.Request) -> web.Response:
     """Give a model a second name; an existing model of that name is replaced."""
     body = await read_body(request, CopyBody)
-    source, destination = body.source.strip(), body.destination.strip()
     with rpc_errors():
         await request.app[SERVICES].registry.Copy(
-            registry_pb2.CopyRequest(source=source, destination=destination),
+            registry_pb2.CopyRequest(source=body.source, destination=body.destination),
             timeout=seconds(request.app[SETTINGS].call_timeout),
         )
     return web.Response()
@@ -95,23 +110,28 @@ async def copy(request: web.Request) -> web.Response:
 
 async def delete(request: web.Request) -> web.Response:
     """Remove a model's name, and the files that no other model uses."""
-    body = await read_body(request, NamedBody)
+    body = await read_body(request, DeleteBody)
+    body.required()
     with rpc_errors():
         await request.app[SERVICES].registry.Delete(
-            registry_pb2.DeleteRequest(model=body.required()),
+            registry_pb2.DeleteRequest(model=body.wanted),
             timeout=seconds(request.app[SETTINGS].call_timeout),
         )
     return web.Response()
 
 
 def _summary(model: registry_pb2.ModelSummary) -> dict[str, Any]:
+    lengths = {
+        "context_length": model.details.context_length,
+        "embedding_length": model.details.embedding_length,
+    }
     return {
         "name": model.name,
         "model": model.name,
         "modified_at": timestamp(model.modified_at),
         "size": model.size,
         "digest": model.digest,
-        "details": details(model.details),
+        "details": details(model.details) | without_empty(lengths),
         "capabilities": list(model.capabilities),
     }
 
@@ -124,6 +144,10 @@ def _description(model: registry_pb2.ShowResponse) -> dict[str, Any]:
             "parameters": model.parameters,
             "template": model.template,
             "system": model.system,
+            "renderer": model.renderer,
+            "parser": model.parser,
+            "requires": model.requires,
+            "projector_info": orjson.loads(model.projector_info_json or "{}"),
             "messages": [message_object(message) for message in model.messages],
             "tensors": [_tensor(tensor) for tensor in model.tensors],
             "capabilities": list(model.summary.capabilities),

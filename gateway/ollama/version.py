@@ -1,21 +1,12 @@
 """`/`, `/api/version` and `/api/status`: is it there, and what is it."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 from aiohttp import web
 
 from gateway.replies import json_reply
 
-
-def _installed_version() -> str:
-    try:
-        return version("paddock")
-    except PackageNotFoundError:
-        # Run from a source tree that was never installed.
-        return "0.0.0"
-
-
-VERSION = _installed_version()
+# Clients ask for the least version of Ollama that has what they need (Copilot: 0.6.4), so
+# the answer is the version whose API is served; our own stands in the Server header.
+API_VERSION = "0.33.0"
 
 
 async def root(request: web.Request) -> web.Response:  # noqa: ARG001
@@ -24,8 +15,8 @@ async def root(request: web.Request) -> web.Response:  # noqa: ARG001
 
 
 async def api_version(request: web.Request) -> web.Response:  # noqa: ARG001
-    """Give the version of this package."""
-    return json_reply({"version": VERSION})
+    """Give the version of Ollama whose API this is."""
+    return json_reply({"version": API_VERSION})
 
 
 async def api_status(request: web.Request) -> web.Response:  # noqa: ARG001

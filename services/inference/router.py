@@ -18,8 +18,9 @@ from protos.paddock.v1 import (
 )
 from services.inference.admission import Admission
 from services.inference.attempts import Attempts
+from services.inference.capabilities import require, require_generation
 from services.inference.fleet import Fleet
-from services.inference.merge import merge, require
+from services.inference.merge import merge
 from services.inference.placement import slots
 from services.inference.sequence import Event
 from services.inference.worker_client import WorkerClient
@@ -83,6 +84,8 @@ class Router:
         """Make a model ready on some worker; give the nanoseconds that took."""
         arrived = time.monotonic_ns()
         model = await self._resolve(request.model)
+        if request.HasField("generation"):
+            require_generation(model, request.model, request.generation)
         asked = worker_pb2.LoadModelRequest(spec=model.spec)
         if request.HasField("keep_alive"):
             asked.keep_alive = request.keep_alive
@@ -106,8 +109,7 @@ class Router:
         self, request: inference_pb2.GenerateRequest
     ) -> tuple[model_pb2.ModelSpec, generation_pb2.Generation]:
         model = await self._resolve(request.model)
-        chat = request.generation.HasField("chat")
-        require(model, request.model, "completion", "chat" if chat else "generate")
+        require_generation(model, request.model, request.generation)
         return model.spec, merge(model, request.generation)
 
     async def _resolve(self, model: str) -> registry_pb2.ResolvedModel:

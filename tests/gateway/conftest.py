@@ -1,5 +1,6 @@
 """A gateway on a free port, in front of fake services."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ class Backend:
     def __init__(self) -> None:
         # RPCs that the gateway does not call are left to the base class: UNIMPLEMENTED.
         self.blobs = FakeBlobs()  # type: ignore[abstract]
-        self.registry = FakeRegistry()  # type: ignore[abstract]
+        self.registry = FakeRegistry()
         self.inference = FakeInference()
         self.server = Server()
         grpc_server = self.server.grpc
@@ -52,6 +53,15 @@ class World:
         """Post JSON; give the status and the JSON of the reply."""
         async with self.http.post(path, json=body) as response:
             return response.status, await response.json()
+
+    async def lines(self, path: str, body: Any) -> list[Any]:
+        """Post JSON; give the JSON of each line of the reply."""
+        async with self.http.post(path, json=body) as response:
+            assert response.status == 200
+            assert response.headers["Content-Type"] == "application/x-ndjson"
+            content = await response.text()
+        assert content.endswith("\n")
+        return [json.loads(line) for line in content[:-1].split("\n")]
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -12,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from common.errors import (
     BlobNotFound,
     DigestMismatch,
+    InvalidName,
     InvalidRequest,
     ModelNotFound,
     PaddockError,
@@ -27,6 +29,7 @@ from protos.paddock.v1 import (
     registry_pb2,
     registry_pb2_grpc,
 )
+from services.registry.references import parse_name, parse_new_name
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -37,6 +40,7 @@ DETAILS = model_pb2.ModelDetails(
     parameter_size="4.1M",
     quantization_level="BF16",
     context_length=2048,
+    embedding_length=64,
 )
 MODIFIED = Timestamp(seconds=1_700_000_000, nanos=5)
 
@@ -94,13 +98,22 @@ class FakeBlobs(blob_pb2_grpc.BlobServiceServicer):
         return blob_pb2.WriteResponse(digest=digest, size=len(content))
 
 
+@contextmanager
+def invalid_as(message: str) -> Iterator[None]:
+    try:
+        yield
+    except InvalidRequest:
+        raise InvalidName(message) from None
+
+
 class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
-    """Models in memory."""
+    """Models in memory; names are read, and refused, as by the real service."""
 
     def __init__(self) -> None:
         self.models = {"tiny:latest"}
         self.created: list[registry_pb2.CreateRequest] = []
         self.shown: list[registry_pb2.ShowRequest] = []
+        self.description: registry_pb2.ShowResponse | None = None
         self.fail_create: PaddockError | None = None
 
     async def List(
@@ -112,49 +125,71 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self, request: registry_pb2.ShowRequest, context: Context
     ) -> registry_pb2.ShowResponse:
         self.shown.append(request)
+        name = parse_name(request.model)
+        if self.description:
+            return self.description
         return registry_pb2.ShowResponse(
-            summary=self._summary(self._find(request.model)),
+            summary=self._summary(self._find(name, f"model '{name}' not found")),
             modelfile="FROM tiny",
             parameters='stop                           "x"',
-            system="You are tiny.",
+            template="{{ .Prompt }}",
+            system=request.system or "You are tiny.",
+            renderer="tiny-renderer",
+            parser="tiny-parser",
+            requires="0.9.1",
+            projector_info_json=json.dumps({"general.architecture": "clip"}),
             licenses=["MIT", "BSD"],
             messages=[generation_pb2.Message(role="user", content="hi")],
             model_info_json=json.dumps({"general.architecture": "llama"}),
             tensors=[registry_pb2.Tensor(name="a", type="BF16", shape=[2, 3])],
         )
 
+    async def Resolve(
+        self, request: registry_pb2.ResolveRequest, context: Context
+    ) -> registry_pb2.ResolvedModel:
+        missing = f"model '{request.model}' not found"
+        if not request.model.strip():
+            raise ModelNotFound(missing)
+        name = self._find(parse_name(request.model), missing)
+        return registry_pb2.ResolvedModel(spec=model_pb2.ModelSpec(name=name))
+
     async def Create(
         self, request: registry_pb2.CreateRequest, context: Context
     ) -> AsyncIterator[registry_pb2.Progress]:
-        ModelName.parse(request.model)
+        name = parse_new_name(request.model)
         self.created.append(request)
-        if not getattr(request, "from") and not request.files:
+        if not (getattr(request, "from") or request.files or request.modelfile or request.path):
             raise InvalidRequest("neither 'from' or 'files' was specified")
         yield registry_pb2.Progress(status="parsing", digest="sha256:0", total=10, completed=5)
         if self.fail_create:
             raise self.fail_create
-        self.models.add(str(ModelName.parse(request.model)))
+        self.models.add(str(name))
         yield registry_pb2.Progress(status="writing manifest")
         yield registry_pb2.Progress(status="success")
 
     async def Copy(
         self, request: registry_pb2.CopyRequest, context: Context
     ) -> registry_pb2.CopyResponse:
-        self._find(request.source)
-        self.models.add(str(ModelName.parse(request.destination)))
+        with invalid_as(f'source "{request.source}" is invalid'):
+            source = parse_name(request.source)
+        with invalid_as(f'destination "{request.destination}" is invalid'):
+            destination = parse_new_name(request.destination)
+        self._find(source, f'model "{request.source}" not found')
+        self.models.add(str(destination))
         return registry_pb2.CopyResponse()
 
     async def Delete(
         self, request: registry_pb2.DeleteRequest, context: Context
     ) -> registry_pb2.DeleteResponse:
-        self.models.remove(self._find(request.model))
+        with invalid_as(f'name "{request.model}" is invalid'):
+            name = parse_name(request.model)
+        self.models.remove(self._find(name, f"model '{request.model}' not found"))
         return registry_pb2.DeleteResponse()
 
-    def _find(self, text: str) -> str:
-        name = str(ModelName.parse(text))
-        if name not in self.models:
-            raise ModelNotFound(f"no model {name}")
-        return name
+    def _find(self, name: ModelName, missing: str) -> str:
+        if str(name) not in self.models:
+            raise ModelNotFound(missing)
+        return str(name)
 
     def _summary(self, name: str) -> registry_pb2.ModelSummary:
         return registry_pb2.ModelSummary(
@@ -168,16 +203,19 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
 
 
 class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
-    """Answers every prompt with its own words, one a step."""
+    """Answers every prompt with its own words, one a step, or with what `script` says."""
 
     def __init__(self) -> None:
+        self.script: list[generation_pb2.Delta] = []
         self.generated: list[inference_pb2.GenerateRequest] = []
+        self.rendered: list[inference_pb2.GenerateRequest] = []
         self.embedded: list[inference_pb2.EmbedRequest] = []
         self.loaded: list[inference_pb2.LoadRequest] = []
         self.unloaded: list[str] = []
         self.running: list[inference_pb2.RunningModel] = []
         self.fail_at: int | None = None
         self.failure: PaddockError = InvalidRequest("no")
+        self.embed_failure: PaddockError | None = None
         self.endless = False
         self.step = "word"
         self.yielded = 0
@@ -205,38 +243,42 @@ class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
     async def _answer(
         self, request: inference_pb2.GenerateRequest
     ) -> AsyncIterator[inference_pb2.GenerateResponse]:
-        words = self._words(request.generation)
-        for position, word in enumerate(words):
+        deltas = self.script or self._words(request.generation)
+        for position, delta in enumerate(deltas):
             if self.fail_at == position:
                 raise self.failure
             await self.hold.wait()
             self.yielded += 1
-            yield inference_pb2.GenerateResponse(delta=generation_pb2.Delta(content=word))
+            yield inference_pb2.GenerateResponse(delta=delta)
         while self.endless:
             self.yielded += 1
             yield inference_pb2.GenerateResponse(delta=generation_pb2.Delta(content=self.step))
         if self.silent:
             return
-        yield inference_pb2.GenerateResponse(completed=_completed(len(words)))
+        yield inference_pb2.GenerateResponse(completed=_completed(len(deltas)))
 
-    def _words(self, generation: generation_pb2.Generation) -> list[str]:
+    def _words(self, generation: generation_pb2.Generation) -> list[generation_pb2.Delta]:
         if generation.HasField("chat"):
             text = generation.chat.messages[-1].content
         else:
             text = generation.completion.prompt
-        return [f"{word} " for word in text.split()]
+        return [generation_pb2.Delta(content=f"{word} ") for word in text.split()]
 
     async def Render(
         self, request: inference_pb2.GenerateRequest, context: Context
     ) -> generation_pb2.RenderedPrompt:
-        _require_known(request.model)
-        return generation_pb2.RenderedPrompt(text="rendered", images=1)
+        self._begin(request.model)
+        self.rendered.append(request)
+        images = len(request.generation.completion.images)
+        return generation_pb2.RenderedPrompt(text="<prompt>", images=images)
 
     async def Embed(
         self, request: inference_pb2.EmbedRequest, context: Context
     ) -> inference_pb2.EmbedResponse:
         self.embedded.append(request)
         _require_known(request.model)
+        if self.embed_failure:
+            raise self.embed_failure
         vectors = [inference_pb2.Embedding(values=[len(text), 0.5]) for text in request.inputs]
         usage = generation_pb2.Usage(prompt_tokens=3, total_duration=9)
         return inference_pb2.EmbedResponse(embeddings=vectors, usage=usage)
@@ -244,7 +286,7 @@ class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
     async def Load(
         self, request: inference_pb2.LoadRequest, context: Context
     ) -> inference_pb2.LoadResponse:
-        _require_known(request.model)
+        self._begin(request.model)
         self.loaded.append(request)
         return inference_pb2.LoadResponse(load_duration=1)
 
@@ -260,9 +302,14 @@ class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
     ) -> inference_pb2.ListRunningResponse:
         return inference_pb2.ListRunningResponse(models=self.running)
 
+    def _begin(self, model: str) -> None:
+        _require_known(model)
+        if self.fail_at == 0:
+            raise self.failure
+
 
 def _require_known(model: str) -> None:
-    if ModelName.parse(model).model.lower() != "tiny":
+    if parse_name(model).model.lower() != "tiny":
         raise ModelNotFound(f"model {model} does not exist")
 
 

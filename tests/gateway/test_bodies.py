@@ -30,6 +30,27 @@ async def test_the_root_says_what_clients_look_for(world: World) -> None:
     async with world.http.get("/") as response:
         assert await response.text() == "Ollama is running"
         assert response.content_type == "text/plain"
+        assert response.headers["Server"].startswith("paddock/")
+
+
+async def test_the_version_is_that_of_the_api(world: World) -> None:
+    async with world.http.get("/api/version") as response:
+        version = (await response.json())["version"]
+    # VS Code's Copilot asks for this one at least.
+    assert tuple(map(int, version.split("."))) >= (0, 6, 4)
+
+
+async def test_the_status_tells_that_there_is_no_cloud(world: World) -> None:
+    async with world.http.get("/api/status") as response:
+        assert await response.json() == {"cloud": {"disabled": True, "source": "config"}}
+
+
+async def test_a_path_with_a_slash_behind_leads_to_the_one_without(world: World) -> None:
+    async with world.http.get("/api/tags/", allow_redirects=False) as response:
+        assert (response.status, response.headers["Location"]) == (307, "/api/tags")
+    body = PROMPT | {"model": "tiny"}
+    async with world.http.post("/api/generate/", json=body) as response:
+        assert (response.status, response.method) == (200, "POST")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +69,8 @@ async def test_unknown_paths_are_404(world: World, path: str) -> None:
         ("POST", "/api/tags"),
         ("POST", "/api/delete"),
         ("HEAD", "/api/ps"),
+        ("HEAD", "/api/status"),
+        ("HEAD", "/api/chat"),
         ("PUT", "/api/blobs/sha256:1"),
         ("GET", "/api/blobs/sha256:1"),
     ],
@@ -55,10 +78,14 @@ async def test_unknown_paths_are_404(world: World, path: str) -> None:
 async def test_wrong_methods_are_405(world: World, method: str, path: str) -> None:
     async with world.http.request(method, path) as response:
         assert response.status == 405
+        assert response.content_type == "text/plain"
+        assert await response.text() == ("" if method == "HEAD" else "405 method not allowed")
 
 
-@pytest.mark.parametrize("body", [b"", b" \n\t"])
-@pytest.mark.parametrize("path", ["generate", "chat", "show", "create", "copy", "embed"])
+@pytest.mark.parametrize("body", [b"", b" \r\n\t"])
+@pytest.mark.parametrize(
+    "path", ["generate", "chat", "show", "create", "copy", "embed", "embeddings"]
+)
 async def test_an_empty_body_is_missing(world: World, path: str, body: bytes) -> None:
     answer = await post_raw(world, f"/api/{path}", body)
     assert answer == (400, {"error": "missing request body"})
@@ -117,7 +144,7 @@ async def test_values_that_cannot_be_passed_on_are_400(world: World, value: byte
     for path, body in (("/api/chat", chat), ("/api/create", create)):
         status, answer = await post_raw(world, path, body)
         assert status == 400
-        assert "invalid JSON" in answer["error"]
+        assert answer["error"]
 
 
 async def test_an_integer_of_more_than_64_bits_is_a_number_like_any_other(world: World) -> None:
@@ -196,26 +223,12 @@ async def test_a_body_that_does_not_decompress_is_400(world: World) -> None:
         ("/api/push", {"model": "x"}),
         ("/v1/chat/completions", {}),
         ("/v1/messages", {}),
-        ("/api/chat", {"tools": [{"type": "function"}]}),
-        ("/api/chat", {"messages": [{"role": "user", "content": "x", "images": ["aGk="]}]}),
-        ("/api/chat", {"think": True}),
-        ("/api/chat", {"think": "high"}),
-        ("/api/chat", {"logprobs": True}),
-        ("/api/generate", {"THINK": True}),
-        ("/api/generate", {"suffix": "x"}),
-        ("/api/generate", {"template": "x"}),
-        ("/api/generate", {"context": [1]}),
-        ("/api/generate", {"images": ["aGk="]}),
-        ("/api/generate", {"top_logprobs": 3}),
-        ("/api/generate", {"_debug_render_only": True}),
-        ("/api/create", {"modelfile": "FROM x"}),
-        ("/api/create", {"path": "/x"}),
         ("/api/create", {"adapters": {"a": "b"}}),
         ("/api/create", {"quantize": "q4_K_M"}),
-        ("/api/create", {"template": "x"}),
-        ("/api/create", {"renderer": "x"}),
-        ("/api/create", {"parser": "x"}),
+        ("/api/create", {"Quantization": "q4_0"}),
         ("/api/create", {"draft": {"a": "b"}}),
+        ("/api/create", {"draft_quantize": "q4_0"}),
+        ("/api/create", {"remote_host": "https://ollama.com"}),
     ],
 )
 async def test_what_is_not_offered_yet_is_501(
@@ -224,14 +237,10 @@ async def test_what_is_not_offered_yet_is_501(
     status, answer = await world.post(path, {"model": "tiny", "prompt": "x", **body})
     assert status == 501
     assert "not supported yet" in answer["error"]
-    assert not world.backend.inference.generated
     assert not world.backend.registry.created
 
 
 async def test_fields_not_offered_are_fine_when_they_ask_for_nothing(world: World) -> None:
-    nothing = {"think": False, "tools": [], "images": [], "template": "", "context": None}
-    message = {"role": "user", "content": "x", "images": []}
-    for path in ("/api/generate", "/api/chat"):
-        body = {"model": "tiny", "prompt": "x", "messages": [message], "stream": False, **nothing}
-        status, _ = await world.post(path, body)
-        assert status == 200
+    nothing: dict[str, Any] = {"adapters": {}, "quantize": "", "quantization": None, "draft": None}
+    body = {"model": "new", "from": "tiny", "stream": False, **nothing}
+    assert await world.post("/api/create", body) == (200, {"status": "success"})

@@ -1,9 +1,21 @@
 """Which browser pages may call."""
 
+import aiohttp
 import pytest
 
 from gateway.origins import BrowserPolicy, is_loopback
-from tests.gateway.conftest import World
+from gateway.server import Gateway
+from gateway.settings import GatewaySettings
+from tests.gateway.conftest import Backend, World
+
+# What the OpenAI SDKs send goes through a browser only if it is named.
+ALLOWED_HEADERS = (
+    *("authorization", "content-type", "user-agent", "accept", "x-requested-with", "openai-beta"),
+    *("x-stainless-arch", "x-stainless-async", "x-stainless-custom-poll-interval"),
+    *("x-stainless-helper-method", "x-stainless-lang", "x-stainless-os"),
+    *("x-stainless-package-version", "x-stainless-poll-helper", "x-stainless-retry-count"),
+    *("x-stainless-runtime", "x-stainless-runtime-version", "x-stainless-timeout"),
+)
 
 POLICY = BrowserPolicy(
     "https://trusted.example, https://*.wild.example", check_host=True, own_name="Mine"
@@ -22,7 +34,10 @@ POLICY = BrowserPolicy(
         ("file://", True),
         ("tauri://localhost", True),
         ("vscode-webview://abc", True),
+        ("vscode-file://vscode-app", True),
         ("chrome-extension://abc", True),
+        ("moz-extension://abc", True),
+        ("safari-web-extension://abc", True),
         ("https://trusted.example", True),
         ("https://a.wild.example", True),
         ("http://api.example:11434", True),  # our own
@@ -37,9 +52,11 @@ def test_origins(origin: str, allowed: bool) -> None:
     assert POLICY.allows_origin(origin, "api.example:11434") is allowed
 
 
-def test_a_star_allows_every_origin() -> None:
-    policy = BrowserPolicy("*", check_host=True, own_name="mine")
+@pytest.mark.parametrize("origins", ["*", "https://trusted.example, *"])
+def test_a_star_allows_every_origin(origins: str) -> None:
+    policy = BrowserPolicy(origins, check_host=True, own_name="mine")
     assert policy.allows_origin("https://evil.example", "x")
+    assert policy.shown_origin("https://evil.example") == "*"
 
 
 @pytest.mark.parametrize(
@@ -71,11 +88,30 @@ def test_loopback(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
 
 
-async def test_a_foreign_page_is_refused(world: World) -> None:
-    for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
-        async with world.http.get("/api/tags", headers=headers) as response:
-            assert (response.status, await response.read()) == (403, b"")
-            assert "Access-Control-Allow-Origin" not in response.headers
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/api/tags"), ("POST", "/api/chat"), ("OPTIONS", "/api/chat"), ("GET", "/nope")],
+)
+async def test_a_foreign_page_is_refused(
+    world: World, headers: dict[str, str], method: str, path: str
+) -> None:
+    async with world.http.request(method, path, headers=headers) as response:
+        assert (response.status, await response.read()) == (403, b"")
+        assert "Access-Control-Allow-Origin" not in response.headers
+
+
+async def test_a_server_on_all_addresses_takes_any_host(
+    settings: GatewaySettings, backend: Backend
+) -> None:
+    gateway = Gateway(settings.model_copy(update={"host": "0.0.0.0:0", "origins": "*"}))
+    address = await gateway.start()
+    headers = {"Host": "paddock.example", "Origin": "https://evil.example"}
+    url = f"http://127.0.0.1:{address.port}/api/tags"
+    async with aiohttp.request("GET", url, headers=headers) as response:
+        assert response.status == 200
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+    await gateway.stop()
 
 
 async def test_a_trusted_page_may_read_replies_streams_and_errors(world: World) -> None:
@@ -96,6 +132,14 @@ async def test_a_preflight_request_is_answered(world: World, path: str) -> None:
     }
     async with world.http.options(path, headers=headers) as response:
         assert response.status == 204
-        assert "POST" in response.headers["Access-Control-Allow-Methods"]
-        assert "Content-Type" in response.headers["Access-Control-Allow-Headers"]
+        methods = response.headers["Access-Control-Allow-Methods"].split(",")
+        assert {"GET", "POST", "DELETE", "HEAD"} <= set(methods)
+        allowed = response.headers["Access-Control-Allow-Headers"].lower().split(",")
+        assert set(ALLOWED_HEADERS) <= set(allowed)
         assert response.headers["Access-Control-Allow-Origin"] == headers["Origin"]
+
+
+async def test_options_without_an_origin_is_answered(world: World) -> None:
+    async with world.http.options("/api/chat") as response:
+        assert (response.status, await response.read()) == (204, b"")
+        assert "Access-Control-Allow-Origin" not in response.headers

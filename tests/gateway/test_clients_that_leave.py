@@ -98,15 +98,17 @@ async def test_leaving_while_a_write_is_blocked_is_no_error(
     assert not complaints(caplog)
 
 
+@pytest.mark.parametrize(("reset", "status"), [(True, 499), (False, 400)])
 async def test_leaving_in_mid_upload_is_no_error(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: World, caplog: pytest.LogCaptureFixture, reset: bool, status: int
 ) -> None:
-    _, writer = await asyncio.open_connection("127.0.0.1", world.port)
-    writer.write(b"POST /api/generate HTTP/1.1\r\nHost: x.local\r\nContent-Length: 100\r\n\r\n{")
+    client = socket.create_connection(("127.0.0.1", world.port))
+    client.sendall(b"POST /api/generate HTTP/1.1\r\nHost: x.local\r\nContent-Length: 100\r\n\r\n{")
     await asyncio.sleep(0.1)
-    writer.close()
-    await writer.wait_closed()
-    assert await counted(world, 'route="/api/generate",status="499"') == 1
+    if reset:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    assert await counted(world, f'route="/api/generate",status="{status}"') == 1
     assert not complaints(caplog)
 
 

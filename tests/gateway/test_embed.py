@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from common.durations import SECOND
+from common.errors import CapabilityMissing, InvalidRequest, PaddockError
 from tests.gateway.conftest import World
 
 
 @pytest.mark.parametrize(
-    ("given", "texts"), [("abc", ["abc"]), (["a", "", "bcd"], ["a", "", "bcd"])]
+    ("given", "texts"), [("abc", ["abc"]), (["a", "", "bcd"], ["a", "", "bcd"]), ([""], [""])]
 )
 async def test_embed(world: World, given: object, texts: list[str]) -> None:
     status, answer = await world.post("/api/embed", {"model": "tiny", "input": given})
@@ -64,6 +65,10 @@ async def test_embeddings(world: World) -> None:
         ("embed", {"model": "a b"}, 400, "invalid model name"),
         ("embed", {"model": "nope"}, 404, 'model "nope" not found, try pulling it first'),
         ("embed", {"model": "tiny", "input": 5}, 400, "invalid input type"),
+        ("embed", {"model": "tiny", "input": {}}, 400, "invalid input type"),
+        ("embed", {"model": "tiny", "input": False}, 400, "invalid input type"),
+        ("embed", {"model": "tiny", "input": [["a"]]}, 400, "invalid input type"),
+        ("embed", {"input": 5}, 400, "invalid input type"),
         ("embed", {"model": "tiny", "input": ["a", 5]}, 400, "invalid input type"),
         ("embeddings", {}, 400, "model is required"),
         ("embeddings", {"model": "a b"}, 400, "invalid model name"),
@@ -79,3 +84,20 @@ async def test_requests_that_are_wrong(
     world: World, path: str, body: dict[str, Any], status: int, text: str
 ) -> None:
     assert await world.post(f"/api/{path}", body) == (status, {"error": text})
+
+
+@pytest.mark.parametrize("path", ["embed", "embeddings"])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        InvalidRequest("the input length exceeds the context length"),
+        InvalidRequest("embedding contains NaN or Inf values"),
+        CapabilityMissing('"tiny" does not support embeddings'),
+    ],
+)
+async def test_what_the_engine_refuses_is_400(
+    world: World, path: str, failure: PaddockError
+) -> None:
+    world.backend.inference.embed_failure = failure
+    answer = await world.post(f"/api/{path}", {"model": "tiny", "input": "x", "prompt": "x"})
+    assert answer == (400, {"error": failure.message})

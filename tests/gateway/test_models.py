@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from common.errors import InvalidModel, StoreFull
-from protos.paddock.v1 import generation_pb2
+from protos.paddock.v1 import generation_pb2, registry_pb2
 from tests.gateway.conftest import World
 
 DETAILS = {
@@ -16,7 +16,6 @@ DETAILS = {
     "families": ["llama"],
     "parameter_size": "4.1M",
     "quantization_level": "BF16",
-    "context_length": 2048,
 }
 MODIFIED = "2023-11-14T22:13:20.000000005Z"
 
@@ -37,7 +36,7 @@ async def test_tags(world: World) -> None:
                 "modified_at": MODIFIED,
                 "size": 42,
                 "digest": "a" * 64,
-                "details": DETAILS,
+                "details": {**DETAILS, "context_length": 2048, "embedding_length": 64},
                 "capabilities": ["completion"],
             }
         ]
@@ -57,7 +56,12 @@ async def test_show(world: World, key: str) -> None:
         "license": "MIT\nBSD",
         "modelfile": "FROM tiny",
         "parameters": 'stop                           "x"',
+        "template": "{{ .Prompt }}",
         "system": "You are tiny.",
+        "renderer": "tiny-renderer",
+        "parser": "tiny-parser",
+        "requires": "0.9.1",
+        "projector_info": {"general.architecture": "clip"},
         "details": DETAILS,
         "messages": [{"role": "user", "content": "hi"}],
         "model_info": {"general.architecture": "llama"},
@@ -68,9 +72,23 @@ async def test_show(world: World, key: str) -> None:
     assert world.backend.registry.shown[0].verbose
 
 
-async def test_show_with_another_system(world: World) -> None:
-    _, answer = await world.post("/api/show", {"model": "tiny", "system": "other"})
-    assert answer["system"] == "other"
+async def test_show_passes_on_what_is_to_be_shown_instead(world: World) -> None:
+    body = {"model": "tiny", "system": "other", "options": {"top_k": 5}, "template": "x"}
+    _, answer = await world.post("/api/show", body)
+    assert (answer["system"], answer["template"]) == ("other", "{{ .Prompt }}")
+    (sent,) = world.backend.registry.shown
+    assert json.loads(sent.parameters_json) == {"top_k": 5}
+    assert not sent.verbose
+
+
+async def test_show_leaves_out_what_is_empty(world: World) -> None:
+    world.backend.registry.description = registry_pb2.ShowResponse()
+    _, answer = await world.post("/api/show", {"model": "tiny"})
+    assert answer == {
+        "details": {**dict.fromkeys(DETAILS, ""), "families": []},
+        "model_info": {},
+        "modified_at": "1970-01-01T00:00:00.000000000Z",
+    }
 
 
 async def test_copilot_finds_the_name_where_it_looks(world: World) -> None:
@@ -83,16 +101,10 @@ async def test_copilot_finds_the_name_where_it_looks(world: World) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "text"),
     [
-        ("POST", "show", {}, 400, "model is required"),
-        ("POST", "show", {"model": "a b"}, 400, "invalid model name"),
-        ("POST", "show", {"model": "nope"}, 404, "no model nope:latest"),
-        ("DELETE", "delete", {"name": ""}, 400, "model is required"),
-        ("DELETE", "delete", {"model": "nope"}, 404, "no model nope:latest"),
-        ("POST", "copy", {"destination": "x"}, 400, "invalid model name"),
-        ("POST", "copy", {"source": "nope", "destination": "x"}, 404, "no model nope:latest"),
-        ("POST", "create", {"from": "tiny"}, 400, "invalid model name"),
-        ("POST", "create", {"model": "a b", "from": "tiny"}, 400, "invalid model name"),
+        ("POST", "show", {"model": "tiny", "options": []}, 400, None),
         ("POST", "create", {"model": "x"}, 400, "neither 'from' or 'files' was specified"),
+        ("POST", "create", {"model": "x", "from": "tiny", "license": [5]}, 400, None),
+        ("POST", "create", {"model": "x", "from": "tiny", "info": "y"}, 400, None),
         ("POST", "create", {"model": "x", "files": ["a"]}, 400, None),
         ("POST", "create", {"model": "x", "from": "tiny", "license": 5}, 400, None),
     ],
@@ -113,6 +125,32 @@ async def test_names_reach_the_registry_without_white_space(world: World) -> Non
     await world.post("/api/create", body)
     (sent,) = world.backend.registry.created
     assert (sent.model, getattr(sent, "from")) == ("new:LOCAL", "tiny:local")
+
+
+async def test_create_passes_every_field_on(world: World) -> None:
+    body = {
+        "model": "new",
+        "from": "tiny",
+        "template": "{{ .Prompt }}",
+        "renderer": "r",
+        "parser": "p",
+        "requires": "0.9.1",
+        "info": {"general.basename": "tiny"},
+        "stream": False,
+    }
+    assert await world.post("/api/create", body) == (200, {"status": "success"})
+    (sent,) = world.backend.registry.created
+    assert (sent.template, sent.renderer, sent.parser) == ("{{ .Prompt }}", "r", "p")
+    assert sent.requires == "0.9.1"
+    assert json.loads(sent.info_json) == {"general.basename": "tiny"}
+
+
+@pytest.mark.parametrize("key", ["modelfile", "path"])
+async def test_create_in_its_older_forms(world: World, key: str) -> None:
+    body = {"name": "new", key: "FROM tiny", "system": "", "quantize": None, "stream": False}
+    assert await world.post("/api/create", body) == (200, {"status": "success"})
+    (sent,) = world.backend.registry.created
+    assert [field.name for field, _ in sent.ListFields()] == ["model", key]
 
 
 async def test_copy_and_delete_answer_with_nothing(world: World) -> None:
@@ -146,7 +184,8 @@ async def test_create_reports_each_step(world: World) -> None:
     (sent,) = world.backend.registry.created
     assert (sent.model, getattr(sent, "from")) == ("new", "tiny")
     assert dict(sent.files) == {"Config.json": "sha256:1"}
-    assert sent.HasField("system")
+    assert not sent.HasField("system")
+    assert not sent.HasField("template")
     assert list(sent.licenses) == ["MIT"]
     assert json.loads(sent.parameters_json) == {"stop": ["x"], "temperature": 1}
     assert list(sent.messages) == [generation_pb2.Message(role="user", content="hi")]

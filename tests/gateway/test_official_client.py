@@ -5,6 +5,7 @@ from pathlib import Path
 import ollama
 import pytest
 
+from protos.paddock.v1 import generation_pb2
 from tests.gateway.conftest import World
 
 
@@ -19,6 +20,59 @@ async def test_generate_and_chat(world: World) -> None:
     parts = [part async for part in stream]
     assert [part.message.content for part in parts] == ["one ", "two ", ""]
     assert parts[-1].eval_count == 2
+
+
+async def test_everything_that_generate_takes(world: World) -> None:
+    generated = await world.ollama.generate(
+        "tiny",
+        "one",
+        suffix="two",
+        system="s",
+        template="t",
+        context=[1, 2],
+        images=[b"png"],
+        think="high",
+        logprobs=True,
+        top_logprobs=2,
+        format={"type": "object"},
+        options=ollama.Options(stop=["x"], num_gpu=1),
+    )
+    assert generated.response == "one "
+    (sent,) = world.backend.inference.generated
+    assert list(sent.generation.completion.images) == [b"png"]
+    assert sent.generation.logprobs == 2
+
+
+async def test_thoughts_tools_and_log_probabilities(world: World) -> None:
+    def weather(city: str, days: list[int] | None = None) -> str:
+        """Tell the weather.
+
+        Args:
+            city: where
+            days: when
+        """
+        return f"{city} {days}"
+
+    call = generation_pb2.ToolCall(id="call_1", name="weather", arguments_json='{"city": "Rome"}')
+    token = generation_pb2.TokenLogprob(token="hm", logprob=-1, token_bytes=b"hm")
+    world.backend.inference.script = [
+        generation_pb2.Delta(thinking="hm", logprobs=[token]),
+        generation_pb2.Delta(tool_calls=[call]),
+    ]
+    question = ollama.Message(role="user", content="Rome?", images=[ollama.Image(value=b"png")])
+    answer = await world.ollama.chat("tiny", [question], tools=[weather], logprobs=True)
+    assert answer.message.thinking == "hm"
+    assert answer.logprobs
+    assert answer.logprobs[0].token == "hm"
+    (called,) = answer.message.tool_calls or ()
+    assert (called.function.name, called.function.arguments) == ("weather", {"city": "Rome"})
+    told = ollama.Message(role="tool", content="sunny", tool_name="weather")
+    world.backend.inference.script = []
+    await world.ollama.chat("tiny", [question, answer.message, told], tools=[weather])
+    sent = world.backend.inference.generated[-1].generation.chat
+    assert sent.messages[0].images == [b"png"]
+    assert sent.messages[1].tool_calls[0].arguments_json == '{"city":"Rome"}'
+    assert sent.messages[2].tool_name == "weather"
 
 
 async def test_embed(world: World) -> None:

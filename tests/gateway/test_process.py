@@ -118,3 +118,13 @@ async def test_a_wrong_setting_or_a_taken_port_is_named(running: Process) -> Non
     assert "--call-timeout: " in await start_and_fail("--call-timeout", "soon")
     taken = running.url.removeprefix("http://")
     assert f"cannot listen on {taken}" in await start_and_fail("--host", taken)
+
+
+async def test_a_body_that_ends_early_is_answered_on_this_event_loop_too(running: Process) -> None:
+    reader, writer = await asyncio.open_connection(*running.url.removeprefix("http://").split(":"))
+    writer.write(b"POST /api/show HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+    writer.write_eof()
+    answer = await asyncio.wait_for(reader.read(), 5)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b'{"error":"unexpected EOF"}')
+    writer.close()

@@ -52,6 +52,7 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
         self.running: dict[int, asyncio.Task[None]] = {}
         self.canceled: list[int] = []
         self.started: list[worker_pb2.StartSequence] = []
+        self.rendered: list[worker_pb2.RenderSequenceRequest] = []
         self._changed = asyncio.Condition()
         self._server = Server()
 
@@ -159,6 +160,7 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
     async def Render(
         self, request: worker_pb2.RenderSequenceRequest, context: Any
     ) -> generation_pb2.RenderedPrompt:
+        self.rendered.append(request)
         return generation_pb2.RenderedPrompt(text=request.generation.completion.prompt)
 
     async def Embed(

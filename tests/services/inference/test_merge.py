@@ -2,9 +2,8 @@
 
 import pytest
 
-from common.errors import CapabilityMissing
 from protos.paddock.v1 import generation_pb2
-from services.inference.merge import merge, require
+from services.inference.merge import merge
 from tests.services.inference.fakes import resolved
 
 Message = generation_pb2.Message
@@ -48,14 +47,61 @@ def test_completion_takes_the_models_system_prompt_unless_it_brings_one() -> Non
     assert merge(model, plain).completion.system == ""
 
 
-def test_raw_completion_is_left_alone() -> None:
+def test_a_context_stands_in_place_of_the_models_messages() -> None:
     model = resolved(system="Be Mario.", messages=[Message(role="user", content="hi")])
-    raw = generation_pb2.Generation(completion=generation_pb2.Completion(prompt="x", raw=True))
-    merged = merge(model, raw).completion
-    assert not merged.system
+    later = generation_pb2.Completion(prompt="x", context=[1, 2])
+    merged = merge(model, generation_pb2.Generation(completion=later)).completion
+    assert merged.system == "Be Mario."
     assert not merged.history
 
 
-def test_a_missing_capability_names_the_model_as_requested() -> None:
-    with pytest.raises(CapabilityMissing, match='"Demo" does not support embeddings'):
-        require(resolved(), "Demo", "embedding", "embeddings")
+@pytest.mark.parametrize(
+    "completion",
+    [
+        generation_pb2.Completion(prompt="x", raw=True),
+        generation_pb2.Completion(prompt="x", suffix="y"),
+    ],
+    ids=["raw", "fill in the middle"],
+)
+def test_a_text_without_a_conversation_is_left_alone(
+    completion: generation_pb2.Completion,
+) -> None:
+    model = resolved(system="Be Mario.", messages=[Message(role="user", content="hi")])
+    merged = merge(model, generation_pb2.Generation(completion=completion)).completion
+    assert merged == completion
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "asked", "think"),
+    [
+        (["completion"], generation_pb2.THINK_UNSPECIFIED, generation_pb2.THINK_UNSPECIFIED),
+        (["completion"], generation_pb2.THINK_OFF, generation_pb2.THINK_OFF),
+        (["thinking"], generation_pb2.THINK_UNSPECIFIED, generation_pb2.THINK_ON),
+        (["thinking"], generation_pb2.THINK_OFF, generation_pb2.THINK_OFF),
+        (["thinking"], generation_pb2.THINK_LOW, generation_pb2.THINK_LOW),
+    ],
+)
+def test_a_model_that_can_think_does_unless_told_otherwise(
+    capabilities: list[str],
+    asked: generation_pb2.Think.ValueType,
+    think: generation_pb2.Think.ValueType,
+) -> None:
+    model = resolved()
+    model.spec.capabilities[:] = capabilities
+    assert merge(model, generation_pb2.Generation(think=asked)).think == think
+
+
+def test_a_template_of_the_request_replaces_the_models() -> None:
+    model = resolved(template="{{ .Prompt }}")
+    assert merge(model, chat()).template == "{{ .Prompt }}"
+    assert merge(model, generation_pb2.Generation(template="x")).template == "x"
+
+
+def test_what_asks_the_worker_passes_unchanged() -> None:
+    asked = generation_pb2.Generation(
+        chat=generation_pb2.Chat(tools_json=["{}"]), logprobs=0, truncate=False, shift=False
+    )
+    merged = merge(resolved(), asked)
+    del merged.chat.messages[:]
+    merged.ClearField("options")
+    assert merged == asked

@@ -197,6 +197,44 @@ async def test_errors_before_any_worker_is_asked(cluster: Cluster) -> None:
     assert not any(worker.started for worker in cluster.workers)
 
 
+async def test_what_a_model_cannot_do_is_refused_before_any_worker_is_asked(
+    cluster: Cluster,
+) -> None:
+    thoughtful = question("one", "x")
+    thoughtful.generation.think = generation_pb2.THINK_ON
+    text = '"one" does not support thinking'
+    with pytest.raises(CapabilityMissing, match=text):
+        await anext(cluster.router.generate(thoughtful))
+    with pytest.raises(CapabilityMissing, match=text):
+        await cluster.router.render(thoughtful)
+    load = inference_pb2.LoadRequest(model="one", generation=thoughtful.generation)
+    with pytest.raises(CapabilityMissing, match=text):
+        await cluster.router.load(load)
+    assert not any(worker.started or worker.models for worker in cluster.workers)
+
+
+async def test_a_prompt_is_rendered_as_it_would_be_answered(cluster: Cluster) -> None:
+    cluster.models["one"].system = "Be brief."
+    cluster.models["one"].spec.capabilities.append("thinking")
+    await cluster.router.render(question("one", "x"))
+    await cluster.ask("one", "x")
+    (rendered,) = [asked for worker in cluster.workers for asked in worker.rendered]
+    (started,) = [asked for worker in cluster.workers for asked in worker.started]
+    assert rendered.generation == started.generation
+    assert rendered.generation.think == generation_pb2.THINK_ON
+    assert rendered.generation.chat.messages[0].content == "Be brief."
+
+
+@pytest.mark.parametrize("keep_alive", [None, 0, -1, 5])
+async def test_keep_alive_reaches_the_worker(cluster: Cluster, keep_alive: int | None) -> None:
+    asked = question("one", "x")
+    if keep_alive is not None:
+        asked.keep_alive = keep_alive
+    assert [event async for event in cluster.router.generate(asked)]
+    (start,) = [start for worker in cluster.workers for start in worker.started]
+    assert (start.keep_alive if start.HasField("keep_alive") else None) == keep_alive
+
+
 async def test_a_full_queue_refuses(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, max_queue=1)
     await cluster.start()

@@ -1,0 +1,107 @@
+"""How answers of `/api/generate` and `/api/chat` are encoded, as lines or as one object."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from itertools import count
+from typing import Any
+
+from common.errors import Internal
+from gateway.ollama.encoding import metrics, now
+from gateway.ollama.logprobs import logprob_object
+from gateway.ollama.tools import call_object
+from protos.paddock.v1 import generation_pb2, inference_pb2
+
+# How an endpoint shows content, thinking and tool calls: `response` here, `message` there.
+Shape = Callable[[str, str, list[dict[str, Any]]], dict[str, Any]]
+Events = AsyncGenerator[inference_pb2.GenerateResponse, None]
+
+_NOTHING = generation_pb2.Delta()
+
+_DONE_REASONS = {
+    generation_pb2.FINISH_REASON_STOP: "stop",
+    generation_pb2.FINISH_REASON_LENGTH: "length",
+}
+
+
+class Encoder:
+    """Makes the objects of one answer. Its tool calls are numbered over all of them."""
+
+    def __init__(self, model: str, shape: Shape, *, with_context: bool = False) -> None:
+        """Take the model's name as the request spelled it."""
+        self._model = model
+        self._shape = shape
+        self._with_context = with_context
+        self._numbers = count()
+
+    def chunk(self, delta: generation_pb2.Delta = _NOTHING) -> dict[str, Any]:
+        """Encode a piece of the answer.
+
+        Raises:
+            Internal: a tool call is malformed.
+        """
+        calls = delta.tool_calls
+        numbered = [call_object(call, next(self._numbers)) for call in calls] if calls else []
+        piece = {
+            "model": self._model,
+            "created_at": now(),
+            **self._shape(delta.content, delta.thinking, numbered),
+            "done": False,
+        }
+        if delta.logprobs:
+            piece["logprobs"] = [logprob_object(each) for each in delta.logprobs]
+        return piece
+
+    def end(self, reason: str, delta: generation_pb2.Delta = _NOTHING) -> dict[str, Any]:
+        """Encode the last object, together with what of the answer was not sent before."""
+        return {**self.chunk(delta), "done": True, "done_reason": reason}
+
+    def done(
+        self, completed: generation_pb2.Completed, delta: generation_pb2.Delta = _NOTHING
+    ) -> dict[str, Any]:
+        """Encode how a generation ended."""
+        last = self.end(_DONE_REASONS.get(completed.reason, "stop"), delta)
+        if self._with_context and completed.context:
+            last["context"] = list(completed.context)
+        return last | metrics(completed.usage)
+
+
+async def answer_objects(events: Events, encoder: Encoder) -> AsyncGenerator[dict[str, Any], None]:
+    """Encode each piece of an answer, and how it ended. Pieces without content are left out.
+
+    Raises:
+        PaddockError: the generation failed.
+    """
+    ended = False
+    async with aclosing(events):
+        async for event in events:
+            if event.HasField("completed"):
+                ended = True
+                yield encoder.done(event.completed)
+            elif event.delta.ByteSize():
+                yield encoder.chunk(event.delta)
+    if not ended:
+        raise Internal("the answer ended without a result")
+
+
+async def whole_answer(events: Events, encoder: Encoder) -> dict[str, Any]:
+    """Encode an answer as one object.
+
+    Raises:
+        PaddockError: the generation failed.
+    """
+    content: list[str] = []
+    thinking: list[str] = []
+    rest = generation_pb2.Delta()
+    completed = None
+    async with aclosing(events):
+        async for event in events:
+            if event.HasField("completed"):
+                completed = event.completed
+            content.append(event.delta.content)
+            thinking.append(event.delta.thinking)
+            rest.tool_calls.extend(event.delta.tool_calls)
+            rest.logprobs.extend(event.delta.logprobs)
+    if completed is None:
+        raise Internal("the answer ended without a result")
+    rest.content, rest.thinking = "".join(content), "".join(thinking)
+    return encoder.done(completed, rest)
