@@ -94,7 +94,7 @@ class Suite:
         cache = str(self.home / "cache")
         return [
             self._service("blob", "services.blob", "--store", store),
-            self._service("registry", "services.registry", "--blob", blob),
+            self._service("registry", "services.registry", "--blob", blob, *self._modelfiles),
             self._service("worker", "workers", "--blob", blob, "--cache", cache),
             self._service(
                 "inference", "services.inference", "--registry", registry, "--workers", worker
@@ -105,6 +105,13 @@ class Suite:
     @property
     def _common_flags(self) -> tuple[str, ...]:
         return "--log-level", self.log_level, "--drain-timeout", self.drain_timeout
+
+    @property
+    def _modelfiles(self) -> tuple[str, ...]:
+        """Let requests name files of this machine, where none but its own users can ask."""
+        if not self.host.is_loopback or "PADDOCK_MODELFILES" in os.environ:
+            return ()
+        return "--modelfiles", "/"
 
     def _service(self, name: str, module: str, *flags: str) -> ChildSpec:
         address = self._address(name)

@@ -1,5 +1,6 @@
 """The address of the REST API, read as Ollama reads `OLLAMA_HOST`."""
 
+import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -41,6 +42,14 @@ class HostAddress:
             raise InvalidRequest(f'invalid address "{text}": {error}') from None
         every_interface = rest.startswith(":")
         return cls(scheme, parts.hostname or ("" if every_interface else DEFAULT_HOST), port)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine itself can reach who listens there."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     @property
     def url(self) -> str:

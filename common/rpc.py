@@ -31,6 +31,10 @@ ERROR_DOMAIN = "paddock"
 # Images travel inside messages; blobs do not (they are streamed in pieces).
 _MAX_MESSAGE = 256 * 1024 * 1024
 
+# Of an error's text, in bytes. It travels in the trailers, twice over, and those end at
+# 8 KiB; what a user sent may be quoted in it.
+_MAX_TEXT = 1500
+
 # A call that was cut off by the peer's death before it answered is sent again, for about as
 # long as a restart takes. An error that the peer itself answered is final (`_FINAL`), and so
 # is a deletion: the first one may have happened.
@@ -171,7 +175,15 @@ def to_status(error: PaddockError) -> Any:
     detail = AnyMessage()
     detail.Pack(ErrorInfo(reason=error.reason(), domain=ERROR_DOMAIN))
     code: int = error.grpc_status.value[0]
-    return rpc_status.to_status(Status(code=code, message=error.message, details=[detail]))
+    text = _clip(error.message)
+    return rpc_status.to_status(Status(code=code, message=text, details=[detail]))
+
+
+def _clip(text: str) -> str:
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= _MAX_TEXT:
+        return encoded.decode()
+    return encoded[:_MAX_TEXT].decode(errors="ignore") + "…"
 
 
 class _ErrorInterceptor(grpc.aio.ServerInterceptor):

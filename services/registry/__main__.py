@@ -15,7 +15,7 @@ async def serve(settings: RegistrySettings, stop: asyncio.Event) -> None:
     """Serve until asked to stop, then let running calls finish."""
     async with open_channel(settings.blob) as channel:
         server = Server()
-        servicer = RegistryServicer(BlobClient(channel))
+        servicer = RegistryServicer(BlobClient(channel), settings.modelfiles)
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server.grpc)
         service = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
         await server.start(settings.listen, service)

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Collection, Iterable
-from typing import NamedTuple
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -31,6 +32,28 @@ class WrittenBlob(NamedTuple):
     digest: str
     size: int
     existed: bool
+
+
+class BlobUpload:
+    """A blob on its way to the store."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    async def send(self, request: blob_pb2.WriteRequest) -> None:
+        """Send the next part, as soon as the service takes it."""
+        try:
+            await self._call.write(request)
+        except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
+            # The service has ended the call; its status says why.
+            await self.finish()
+
+    async def finish(self) -> WrittenBlob:
+        """Say that this was all, and give what is stored now."""
+        with rpc_errors():
+            await self._call.done_writing()
+            response = await self._call
+        return WrittenBlob(response.digest, response.size, response.existed)
 
 
 class BlobClient:
@@ -82,6 +105,21 @@ class BlobClient:
         with rpc_errors():
             response = await self._stub.Write(_pieces(digest, content))
         return WrittenBlob(response.digest, response.size, response.existed)
+
+    @asynccontextmanager
+    async def begin_write(self, size: int) -> AsyncIterator[BlobUpload]:
+        """Begin to store a blob of that many bytes, whatever its digest turns out to be.
+
+        Leaving before the end forgets what was sent.
+        """
+        call: Any = self._stub.Write()
+        try:
+            upload = BlobUpload(call)
+            header = blob_pb2.WriteHeader(size=size)
+            await upload.send(blob_pb2.WriteRequest(header=header))
+            yield upload
+        finally:
+            call.cancel()
 
     async def retain(self, digests: Iterable[str]) -> list[str]:
         """Keep blobs from collection for the grace period; give those that are not stored."""

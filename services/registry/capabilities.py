@@ -32,7 +32,8 @@ _JINJA_TAG = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
 _JINJA_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _THINKING_MARKS = ("enable_thinking", "<think>", "reasoning_content")
 
-_GO_ACTION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_BY_TEMPLATE = frozenset({TOOLS, INSERT, THINKING})
+_ORDER = (COMPLETION, EMBEDDING, VISION, TOOLS, INSERT, THINKING)
 
 
 def infer_capabilities(
@@ -68,20 +69,31 @@ def infer_capabilities(
 
 
 def infer_ollama_capabilities(
-    template: str, families: Collection[str], has_projector: bool
+    of_template: Collection[str], families: Collection[str], has_projector: bool
 ) -> tuple[str, ...]:
     """Tell what a model of Ollama's can do whose config blob does not say it."""
     if any("bert" in family for family in families):
         return (EMBEDDING,)
-    actions = " ".join(_GO_ACTION.findall(template))
-    found = {
-        COMPLETION: True,
-        VISION: has_projector,
-        TOOLS: ".Tools" in actions,
-        INSERT: ".Suffix" in actions,
-        THINKING: ".Thinking" in actions,
-    }
-    return tuple(name for name, present in found.items() if present)
+    return arrange({COMPLETION, *of_template, *([VISION] if has_projector else ())})
+
+
+def replace_template(
+    capabilities: Collection[str], of_template: Collection[str]
+) -> tuple[str, ...]:
+    """Tell what a model can do that gets a Go template.
+
+    The template then renders every prompt, so it alone decides about tools, insertion and
+    thinking, whatever the tokenizer's own would do.
+    """
+    if COMPLETION not in capabilities:
+        return tuple(capabilities)
+    return arrange({*capabilities} - _BY_TEMPLATE | {*of_template})
+
+
+def arrange(capabilities: Collection[str]) -> tuple[str, ...]:
+    """Put capabilities into Ollama's order, those that it does not know last."""
+    known = [name for name in _ORDER if name in capabilities]
+    return (*known, *sorted({*capabilities}.difference(_ORDER)))
 
 
 def uses_variable(template: str, name: str) -> bool:

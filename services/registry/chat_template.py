@@ -3,10 +3,16 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from jinja2 import Environment, TemplateSyntaxError, nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+
+from common.errors import InvalidModel
 from services.registry.contents import Contents
 from services.registry.errors import in_file
 
 DEFAULT = "default"
+_LONGEST = 1024 * 1024  # characters; known ones have at most 20 thousand
 _FOLDER = "additional_chat_templates/"
 
 
@@ -33,6 +39,37 @@ def _template_files(files: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield path, DEFAULT
         elif path.startswith(_FOLDER) and path.endswith(".jinja"):
             yield path, path.removeprefix(_FOLDER).removesuffix(".jinja")
+
+
+def check_chat_template(text: str) -> None:
+    """Hold a chat template to be Jinja as `transformers` reads it; blocks.
+
+    Raises:
+        InvalidModel: it is not; the message names the line.
+    """
+    if len(text) > _LONGEST:
+        raise InvalidModel(f"the chat template is longer than {_LONGEST} characters")
+    try:
+        _ENVIRONMENT.parse(text)
+    except TemplateSyntaxError as error:
+        raise InvalidModel(f"line {error.lineno} of the chat template: {error.message}") from error
+    except RecursionError:
+        raise InvalidModel("the chat template is nested too deeply") from None
+
+
+class _Generation(Extension):
+    """`{% generation %}`, with which templates mark the assistant's part for training."""
+
+    tags = {"generation"}  # noqa: RUF012
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+_ENVIRONMENT = Environment(
+    extensions=[_Generation, "jinja2.ext.loopcontrols"], trim_blocks=True, lstrip_blocks=True
+)
 
 
 def templates_of(document: Mapping[str, Any]) -> dict[str, str]:

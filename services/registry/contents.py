@@ -1,12 +1,14 @@
 """What the blobs of models hold, read through BlobService and kept by digest."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from common.errors import InvalidModel
+from common.errors import InvalidModel, TemplateError
+from common.model_template import ModelTemplate
 from services.registry.blob_client import BlobClient
 from services.registry.cache import Cache, Loaded
 from services.registry.model_config import ModelConfig, parse_model_config
@@ -16,6 +18,9 @@ from services.registry.safetensors import (
     parse_header,
     parse_header_length,
 )
+from services.registry.tokenizer import Tokenizer, parse_tokenizer, read_vocabulary
+
+logger = logging.getLogger(__name__)
 
 _MAX_TEXT = 16 * 1024 * 1024
 _MAX_JSON = 128 * 1024 * 1024
@@ -37,7 +42,8 @@ class Contents:
         self._configs = Cache(self._load_config, _CACHE)
         self._texts = Cache(self._load_text, _CACHE)
         self._documents = Cache(self._load_document, _CACHE)
-        self._added_tokens = Cache(self._load_added_tokens, _CACHE)
+        self._template_capabilities = Cache(self._load_template_capabilities, _CACHE)
+        self._tokenizers = Cache(self._load_tokenizer, _CACHE)
         self._tensors = Cache(self._load_tensors, _CACHE)
 
     async def config(self, digest: str) -> ModelConfig:
@@ -63,9 +69,21 @@ class Contents:
         """Hold a blob to be JSON, without keeping it: it may be a large vocabulary."""
         await self._load_document(digest)
 
-    async def added_tokens(self, digest: str) -> frozenset[str]:
-        """Read the tokens that a `tokenizer.json` adds to its vocabulary."""
-        return await self._added_tokens.get(digest)
+    async def template_capabilities(self, digest: str) -> frozenset[str]:
+        """Tell what a Go template is for: tools, insertion, thinking.
+
+        A template that cannot be used is for nothing.
+        """
+        return await self._template_capabilities.get(digest)
+
+    async def tokenizer(self, digest: str) -> Tokenizer:
+        """Read the little of a `tokenizer.json` that is worth keeping."""
+        return await self._tokenizers.get(digest)
+
+    async def vocabulary(self, digest: str) -> dict[str, list[Any]]:
+        """Read all tokens of a `tokenizer.json`, which are too many to be kept."""
+        document, _ = await self._load_document(digest)
+        return await asyncio.to_thread(read_vocabulary, document)
 
     async def tensors(self, digest: str) -> tuple[Tensor, ...]:
         """Read the header of a safetensors file; its tensors themselves are not read."""
@@ -96,13 +114,19 @@ class Contents:
         except orjson.JSONDecodeError as error:
             raise InvalidModel(f"not valid JSON: {error}") from error
 
-    async def _load_added_tokens(self, digest: str) -> Loaded[frozenset[str]]:
+    async def _load_template_capabilities(self, digest: str) -> Loaded[frozenset[str]]:
+        text, _ = await self._load_text(digest)
+        try:
+            template = await asyncio.to_thread(ModelTemplate.parse, text)
+        except TemplateError as error:
+            logger.warning("template %s: %s", digest, error.message)
+            return Loaded(frozenset(), 0)
+        return Loaded(frozenset(template.capabilities), 0)
+
+    async def _load_tokenizer(self, digest: str) -> Loaded[Tokenizer]:
         document, _ = await self._load_document(digest)
-        if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
-            raise InvalidModel('"model" is missing')
-        added = document.get("added_tokens") or []
-        tokens = frozenset(str(token.get("content")) for token in added if isinstance(token, dict))
-        return Loaded(tokens, sum(map(len, tokens)))
+        tokenizer = await asyncio.to_thread(parse_tokenizer, document)
+        return Loaded(tokenizer, sum(map(len, tokenizer.added_tokens)))
 
     async def _load_tensors(self, digest: str) -> Loaded[tuple[Tensor, ...]]:
         async with self._slots:

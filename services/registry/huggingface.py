@@ -73,6 +73,7 @@ class HuggingFaceConfig:
             "expert_used_count": _integer(self.text, _EXPERTS_USED),
             **self._attention(),
             "rope.freq_base": self._rope_base(),
+            "rope.dimension_count": self._head_length() if self._rope_base() else None,
         }
         info = {f"{self.family}.{name}": value for name, value in fields.items()}
         info |= {
@@ -87,10 +88,16 @@ class HuggingFaceConfig:
             "attention.head_count": heads,
             "attention.head_count_kv": _integer(self.text, _KEY_VALUE_HEADS) or heads,
             "attention.key_length": _integer(self.text, ("head_dim",)),
+            "attention.value_length": _integer(self.text, ("head_dim",)),
             "attention.sliding_window": _integer(self.text, ("sliding_window",)),
             "attention.layer_norm_rms_epsilon": _number(self.text, _RMS_EPSILON),
             "attention.layer_norm_epsilon": _number(self.text, _LAYER_EPSILON),
         }
+
+    def _head_length(self) -> int | None:
+        heads = _integer(self.text, _HEADS)
+        stated = _integer(self.text, ("head_dim",))
+        return stated or (self.embedding_length // heads if heads else None)
 
     def _rope_base(self) -> float | None:
         nested = self.text.get("rope_parameters")

@@ -7,7 +7,7 @@ from typing import Any
 
 from common.errors import InvalidModel
 from services.registry.capabilities import infer_capabilities, sees_images
-from services.registry.chat_template import DEFAULT, read_chat_templates
+from services.registry.chat_template import DEFAULT, check_chat_template, read_chat_templates
 from services.registry.contents import Contents
 from services.registry.errors import in_file
 from services.registry.huggingface import HuggingFaceConfig, parse_config
@@ -54,8 +54,8 @@ class Metadata:
             embedding_length=self.config.embedding_length,
         )
 
-    def model_info(self, verbose: bool) -> dict[str, Any]:
-        """Give the `model_info` of Ollama's API; the chat template only when verbose."""
+    def model_info(self) -> dict[str, Any]:
+        """Give the `model_info` of Ollama's API, without the vocabulary."""
         info = {
             "general.architecture": self.config.family,
             "general.parameter_count": self.parameter_count,
@@ -65,9 +65,26 @@ class Metadata:
             info[f"{self.config.family}.context_length"] = self.context_length
         if self.file_type in _FILE_TYPES:
             info["general.file_type"] = _FILE_TYPES[self.file_type]
-        if verbose and self.chat_template:
-            info["tokenizer.chat_template"] = self.chat_template
-        return dict(sorted(info.items()))
+        return info
+
+
+async def read_model_info(
+    contents: Contents, files: Files, metadata: Metadata, *, verbose: bool
+) -> dict[str, Any]:
+    """Give the `model_info` of Ollama's API; what is long is null unless verbose."""
+    info = metadata.model_info()
+    if verbose and metadata.chat_template:
+        info["tokenizer.chat_template"] = metadata.chat_template
+    if "tokenizer.json" in files:
+        with in_file("tokenizer.json"):
+            tokenizer = await contents.tokenizer(files["tokenizer.json"])
+            lists: dict[str, Any] = dict.fromkeys(tokenizer.lists)
+            if verbose:
+                lists = dict(await contents.vocabulary(files["tokenizer.json"]))
+        if tokenizer.kind:
+            lists["model"] = tokenizer.kind
+        info |= {f"tokenizer.ggml.{name}": value for name, value in lists.items()}
+    return dict(sorted(info.items()))
 
 
 async def read_metadata(contents: Contents, files: Files) -> Metadata:
@@ -101,7 +118,7 @@ async def read_metadata(contents: Contents, files: Files) -> Metadata:
 
 
 async def check_documents(contents: Contents, files: Files) -> None:
-    """Hold a model to have a tokenizer, and its JSON files to be JSON.
+    """Hold a model to have a tokenizer, its JSON files to be JSON, its templates to be Jinja.
 
     Raises:
         InvalidModel: one is missing or damaged; the message names it.
@@ -117,6 +134,8 @@ async def check_documents(contents: Contents, files: Files) -> None:
     # The tokenizer's own file is large, and was read with the metadata.
     documents = [path for path in files if path.endswith(".json") and path != "tokenizer.json"]
     await asyncio.gather(*(_check_json(contents, path, files[path]) for path in documents))
+    for template in (await read_chat_templates(contents, files)).values():
+        await asyncio.to_thread(check_chat_template, template)
 
 
 async def _check_json(contents: Contents, path: str, digest: str) -> None:
@@ -138,7 +157,7 @@ async def _added_tokens(contents: Contents, files: Files) -> frozenset[str]:
     tokens: set[str] = set()
     if "tokenizer.json" in files:
         with in_file("tokenizer.json"):
-            tokens |= await contents.added_tokens(files["tokenizer.json"])
+            tokens |= (await contents.tokenizer(files["tokenizer.json"])).added_tokens
     settings = await _document(contents, files, "tokenizer_config.json")
     added = settings.get("added_tokens_decoder")
     for token in added.values() if isinstance(added, dict) else ():

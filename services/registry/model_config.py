@@ -20,9 +20,19 @@ class ModelConfig(Document):
     file_type: str = ""
     """Type of most weights, such as "BF16"."""
 
+    renderer: str = ""
+    """Which of Ollama's built-in renderers makes the prompt; nothing here uses it."""
+
+    parser: str = ""
+    """Which parser reads the answers; empty: the worker finds out."""
+
+    requires: str = ""
+    """The least version of Ollama."""
+
     capabilities: tuple[str, ...] = ()
     context_length: int = 0
     embedding_length: int = 0
+    base_name: str = ""
     remote_host: str = ""
     architecture: str = "amd64"
     os: str = "linux"

@@ -106,10 +106,10 @@ def _no_weights(paths: Collection[str]) -> PaddockError:
         path for path in paths if PurePosixPath(path.lower()).suffix in _FOREIGN_WEIGHTS
     )
     if not foreign:
-        return InvalidModel("no .safetensors file was given")
+        return InvalidModel("unknown type: no .safetensors file was given")
     more = f" and {len(foreign) - _MAX_NAMED} more" if len(foreign) > _MAX_NAMED else ""
     found = ", ".join(foreign[:_MAX_NAMED])
-    return InvalidModel(f"only safetensors weights are read; found {found}{more}")
+    return InvalidModel(f"unknown type: only safetensors weights are read; found {found}{more}")
 
 
 def _check_digest(path: str, digest: str) -> str:

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import orjson
 
@@ -10,7 +13,7 @@ from common.options import parse_options
 from protos.paddock.v1 import model_pb2, registry_pb2
 from services.registry import media_types
 from services.registry.blob_client import StoredManifest
-from services.registry.capabilities import infer_ollama_capabilities
+from services.registry.capabilities import infer_ollama_capabilities, replace_template
 from services.registry.contents import Contents
 from services.registry.customization import read_customization
 from services.registry.errors import in_model
@@ -20,10 +23,10 @@ from services.registry.manifest import (
     parse_manifest,
     weights_digest,
 )
-from services.registry.metadata import Metadata, read_metadata
+from services.registry.metadata import Metadata, read_metadata, read_model_info
 from services.registry.model_config import ModelConfig
 from services.registry.model_files import check_path
-from services.registry.modelfile import write_modelfile
+from services.registry.modelfile import show_modelfile
 from services.registry.parameters import show_parameters
 
 logger = logging.getLogger(__name__)
@@ -43,8 +46,21 @@ class Models:
         summaries.sort(key=lambda summary: summary.modified_at.ToNanoseconds(), reverse=True)
         return summaries
 
-    async def show(self, stored: StoredManifest, verbose: bool) -> registry_pb2.ShowResponse:
-        """Describe a model in full; its tensors only when verbose.
+    async def show(
+        self,
+        stored: StoredManifest,
+        *,
+        verbose: bool,
+        system: str,
+        parameters: Mapping[str, Any],
+    ) -> registry_pb2.ShowResponse:
+        """Describe a model in full.
+
+        Args:
+            stored: the model.
+            verbose: whether long lists are given, too.
+            system: shown instead of the model's own, where not empty.
+            parameters: laid over the model's own in the Modelfile.
 
         Raises:
             InvalidModel: it is damaged.
@@ -54,17 +70,23 @@ class Models:
             config = await self._contents.config(manifest.config.digest)
             custom = await read_customization(self._contents, manifest)
             metadata = await self._metadata(manifest)
+            info = await self._model_info(manifest, config, metadata, verbose)
             summary = await self._summary(stored, manifest, config)
+        if system:
+            custom = replace(custom, system=system)
         return registry_pb2.ShowResponse(
             summary=summary,
-            modelfile=write_modelfile(str(stored.name), custom),
+            modelfile=show_modelfile(str(stored.name), config, custom, parameters),
             parameters=show_parameters(custom.parameters),
             template=custom.template or (metadata.chat_template if metadata else ""),
             system=custom.system,
             licenses=custom.licenses,
             messages=custom.messages,
-            model_info_json=_model_info(config, metadata, verbose),
-            tensors=_tensors(metadata) if metadata and verbose else [],
+            model_info_json=orjson.dumps(info).decode(),
+            tensors=_tensors(metadata) if metadata else [],
+            renderer=config.renderer,
+            parser=config.parser,
+            requires=config.requires,
         )
 
     async def resolve(self, stored: StoredManifest) -> registry_pb2.ResolvedModel:
@@ -90,6 +112,7 @@ class Models:
             ],
             capabilities=capabilities,
             details=config.details(manifest.parent),
+            parser=config.parser,
         )
         return registry_pb2.ResolvedModel(
             spec=spec,
@@ -123,19 +146,40 @@ class Models:
         """Read capabilities off the config blob, else infer them."""
         if config.capabilities or config.remote_host:
             return config.capabilities
+        of_template: frozenset[str] = frozenset()
+        templates = manifest.of_type(media_types.TEMPLATE, media_types.PROMPT)
+        if templates:
+            of_template = await self._contents.template_capabilities(templates[-1].digest)
         if metadata := await self._metadata(manifest):
-            return metadata.capabilities
-        custom = await read_customization(self._contents, manifest)
+            own = metadata.capabilities
+            return replace_template(own, of_template) if templates else own
         families = {config.model_family, *config.model_families}
         has_projector = bool(manifest.of_type(media_types.PROJECTOR))
-        return infer_ollama_capabilities(custom.template, families, has_projector)
+        return infer_ollama_capabilities(of_template, families, has_projector)
 
     async def _metadata(self, manifest: Manifest) -> Metadata | None:
         """Read what a Hugging Face model's files say; other kinds of model have none."""
         if not manifest.of_type(media_types.WEIGHT_FILE):
             return None
-        files = {file.name: file.digest for file in manifest.files}
-        return await read_metadata(self._contents, files)
+        return await read_metadata(self._contents, _files(manifest))
+
+    async def _model_info(
+        self, manifest: Manifest, config: ModelConfig, metadata: Metadata | None, verbose: bool
+    ) -> dict[str, Any]:
+        if metadata:
+            files = _files(manifest)
+            return await read_model_info(self._contents, files, metadata, verbose=verbose)
+        family = config.model_family
+        lengths = {
+            f"{family}.context_length": config.context_length,
+            f"{family}.embedding_length": config.embedding_length,
+        }
+        known = {name: length for name, length in lengths.items() if length}
+        return {"general.architecture": family, **known} if family else {}
+
+
+def _files(manifest: Manifest) -> dict[str, str]:
+    return {file.name: file.digest for file in manifest.files}
 
 
 def _bare_summary(
@@ -169,18 +213,6 @@ def _check_stored_path(path: str) -> None:
         check_path(path)
     except InvalidRequest as error:
         raise InvalidModel(f"{path!r}: {error.message}") from error
-
-
-def _model_info(config: ModelConfig, metadata: Metadata | None, verbose: bool) -> str:
-    if metadata:
-        return orjson.dumps(metadata.model_info(verbose)).decode()
-    family = config.model_family
-    info: dict[str, object] = {"general.architecture": family} if family else {}
-    if config.context_length:
-        info[f"{family}.context_length"] = config.context_length
-    if config.embedding_length:
-        info[f"{family}.embedding_length"] = config.embedding_length
-    return orjson.dumps(info).decode()
 
 
 def _tensors(metadata: Metadata) -> list[registry_pb2.Tensor]:

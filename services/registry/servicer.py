@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 from common.errors import InvalidName, InvalidRequest, ModelNotFound, NotFound
@@ -12,17 +13,19 @@ from services.registry.catalog import Catalog
 from services.registry.contents import Contents
 from services.registry.creation import Creator
 from services.registry.models import Models
+from services.registry.parameters import parse_object
 from services.registry.references import parse_name, parse_new_name
+from services.registry.server_files import ServerFiles
 
 
 class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     """Answers the RPCs of `registry.proto`, with Ollama's words where a name is wrong."""
 
-    def __init__(self, blobs: BlobClient) -> None:
+    def __init__(self, blobs: BlobClient, modelfiles: Path | None = None) -> None:
         self._catalog = Catalog(blobs)
         contents = Contents(blobs)
         self._models = Models(contents)
-        self._creator = Creator(blobs, contents, self._catalog)
+        self._creator = Creator(blobs, contents, self._catalog, ServerFiles(modelfiles))
 
     async def List(
         self, request: registry_pb2.ListRequest, context: Any
@@ -37,7 +40,12 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
             raise InvalidRequest("model is required")
         name = parse_name(request.model)
         stored = await self._find(name, f"model '{name}' not found")
-        return await self._models.show(stored, request.verbose)
+        return await self._models.show(
+            stored,
+            verbose=request.verbose,
+            system=request.system,
+            parameters=parse_object("options", request.parameters_json),
+        )
 
     async def Resolve(
         self, request: registry_pb2.ResolveRequest, context: Any

@@ -9,8 +9,8 @@ from cli.suite import Suite
 from common.hosts import HostAddress
 
 
-def make_suite(home: Path) -> Suite:
-    return Suite(HostAddress.parse("127.0.0.1:1"), home, "", "INFO", "30s")
+def make_suite(home: Path, host: str = "127.0.0.1:1") -> Suite:
+    return Suite(HostAddress.parse(host), home, "", "INFO", "30s")
 
 
 def test_sockets_lie_in_the_home_for_its_owner_alone(tmp_path: Path) -> None:
@@ -60,3 +60,27 @@ def test_every_process_comes_after_those_it_needs(tmp_path: Path) -> None:
         }
         assert needed <= listening
         listening.add(flags.get("--listen", ""))
+
+
+@pytest.mark.parametrize(
+    ("host", "environment", "opened"),
+    [
+        ("127.0.0.1:1", {}, True),
+        ("localhost:1", {}, True),
+        ("0.0.0.0:1", {}, False),
+        ("127.0.0.1:1", {"PADDOCK_MODELFILES": "/srv"}, False),
+        ("127.0.0.1:1", {"PADDOCK_MODELFILES": ""}, False),
+    ],
+)
+def test_modelfiles_of_this_machine_are_open_to_its_own_users_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    environment: dict[str, str],
+    opened: bool,
+) -> None:
+    monkeypatch.delenv("PADDOCK_MODELFILES", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    processes = {process.name: process for process in make_suite(tmp_path, host).processes()}
+    assert ("--modelfiles" in processes["registry"].arguments) is opened

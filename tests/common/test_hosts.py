@@ -30,3 +30,18 @@ def test_addresses(text: str, host: str, port: int, url: str) -> None:
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(InvalidRequest, match="invalid address"):
         HostAddress.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("[::1]:2", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        (":8080", False),
+        ("example.com", False),
+    ],
+)
+def test_loopback(text: str, loopback: bool) -> None:
+    assert HostAddress.parse(text).is_loopback is loopback

@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from common.errors import (
     BY_REASON,
     Internal,
+    InvalidName,
     PaddockError,
     Unavailable,
     Unsupported,
@@ -109,6 +110,15 @@ async def test_an_error_is_passed_on_by_a_servicer_that_calls_another(peer: Peer
     peer.servicer.failure = call_error
     with pytest.raises(Unavailable, match="a service is not available"), rpc_errors():
         await peer.stub.Load(inference_pb2.LoadRequest())
+
+
+@pytest.mark.parametrize("filler", ["x", "é", "\N{GRINNING FACE}"])
+async def test_a_long_text_is_cut_rather_than_lost(peer: Peer, filler: str) -> None:
+    peer.servicer.failure = InvalidName(f"name {filler * 100_000} is invalid")
+    with pytest.raises(InvalidName) as raised, rpc_errors():
+        await peer.stub.Load(inference_pb2.LoadRequest())
+    assert raised.value.message.startswith(f"name {filler * 300}")
+    assert raised.value.message.endswith(f"{filler}…")
 
 
 async def test_a_defect_is_internal(peer: Peer) -> None:

@@ -74,9 +74,9 @@ class Registry:
                 model.name for model in (await self.stub.List(registry_pb2.ListRequest())).models
             ]
 
-    async def show(self, model: str, verbose: bool = False) -> registry_pb2.ShowResponse:
+    async def show(self, model: str, **fields: Any) -> registry_pb2.ShowResponse:
         with rpc_errors():
-            return await self.stub.Show(registry_pb2.ShowRequest(model=model, verbose=verbose))
+            return await self.stub.Show(registry_pb2.ShowRequest(model=model, **fields))
 
     async def resolve(self, model: str) -> registry_pb2.ResolvedModel:
         with rpc_errors():
@@ -109,7 +109,7 @@ def digest_of(content: bytes) -> str:
 
 
 @asynccontextmanager
-async def running_registry(folder: Path) -> AsyncIterator[Registry]:
+async def running_registry(folder: Path, modelfiles: Path | None = None) -> AsyncIterator[Registry]:
     blob_server, registry_server = Server(), Server()
     blob_service = CountingBlobServicer(folder)
     blob_pb2_grpc.add_BlobServiceServicer_to_server(blob_service, blob_server.grpc)
@@ -117,7 +117,7 @@ async def running_registry(folder: Path) -> AsyncIterator[Registry]:
     async with open_channel(blob_address) as blob_channel:
         blobs = BlobClient(blob_channel)
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(
-            RegistryServicer(blobs), registry_server.grpc
+            RegistryServicer(blobs, modelfiles), registry_server.grpc
         )
         address = await registry_server.start("127.0.0.1:0")
         async with open_channel(address) as channel:

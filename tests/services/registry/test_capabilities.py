@@ -5,6 +5,7 @@ import pytest
 from services.registry.capabilities import (
     infer_capabilities,
     infer_ollama_capabilities,
+    replace_template,
     sees_images,
     uses_variable,
 )
@@ -38,21 +39,38 @@ def test_capabilities_of_hugging_face_models(
 
 
 @pytest.mark.parametrize(
-    ("template", "families", "has_projector", "expected"),
+    ("of_template", "families", "has_projector", "expected"),
     [
-        ("", ["llama"], False, ("completion",)),
-        ("{{ if .Tools }}x{{ end }}", ["llama"], False, ("completion", "tools")),
-        ("I have no .Tools", ["llama"], False, ("completion",)),
-        ("{{ .Prompt }}{{ .Suffix }}", ["qwen2"], False, ("completion", "insert")),
-        ("{{ .Thinking }}", ["qwen3"], False, ("completion", "thinking")),
-        ("", ["llama", "clip"], True, ("completion", "vision")),
-        ("", ["nomic-bert"], False, ("embedding",)),
+        ((), ["llama"], False, ("completion",)),
+        (("tools",), ["llama"], False, ("completion", "tools")),
+        (("thinking", "insert"), ["qwen2"], False, ("completion", "insert", "thinking")),
+        ((), ["llama", "clip"], True, ("completion", "vision")),
+        (("tools",), ["nomic-bert"], False, ("embedding",)),
     ],
 )
 def test_capabilities_of_ollama_models(
-    template: str, families: list[str], has_projector: bool, expected: tuple[str, ...]
+    of_template: tuple[str, ...],
+    families: list[str],
+    has_projector: bool,
+    expected: tuple[str, ...],
 ) -> None:
-    assert infer_ollama_capabilities(template, families, has_projector) == expected
+    assert infer_ollama_capabilities(of_template, families, has_projector) == expected
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "of_template", "expected"),
+    [
+        (("completion", "vision", "tools"), (), ("completion", "vision")),
+        (("completion",), ("thinking", "tools"), ("completion", "tools", "thinking")),
+        (("completion", "audio"), ("insert",), ("completion", "insert", "audio")),
+        (("embedding",), ("tools",), ("embedding",)),
+        ((), ("tools",), ()),
+    ],
+)
+def test_a_go_template_decides_what_depends_on_templates(
+    capabilities: tuple[str, ...], of_template: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    assert replace_template(capabilities, of_template) == expected
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,76 @@ async def test_capabilities_come_from_the_files(registry: Registry) -> None:
     assert spec.details.embedding_length == 32
 
 
+async def test_a_vision_model_as_processors_leave_it(registry: Registry) -> None:
+    files = llama(
+        config__json=config(
+            architectures=["Idefics3ForConditionalGeneration"],
+            model_type="idefics3",
+            vision_config={"model_type": "idefics3_vision", "image_size": 32},
+            text_config={"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 1},
+        ),
+        processor_config__json=as_json({"processor_class": "Idefics3Processor"}),
+        preprocessor_config__json=as_json({"image_processor_type": "Idefics3ImageProcessor"}),
+        chat_template__json=as_json({"chat_template": "{{ messages }}<image>"}),
+        tokenizer_config__json=as_json({}),
+    )
+    await registry.create("eyes", files)
+    model = await registry.resolve("eyes")
+    assert list(model.spec.capabilities) == ["completion", "vision"]
+    assert {file.path for file in model.spec.files} == files.keys()
+    assert "<image>" in (await registry.show("eyes")).template
+
+
+async def test_a_go_template_decides_about_tools_insertion_and_thinking(
+    registry: Registry,
+) -> None:
+    files = llama(
+        chat_template__jinja=b"{% if tools %}<tools>{% endif %}<think>",
+        tokenizer__json=tokenizer("<|fim_prefix|>"),
+    )
+    await registry.create("plain", files)
+    assert set((await registry.resolve("plain")).spec.capabilities) == {
+        "completion",
+        "tools",
+        "insert",
+        "thinking",
+    }
+    await registry.create("go", files, template="{{ .Tools }}{{ .Prompt }}")
+    model = await registry.resolve("go")
+    assert list(model.spec.capabilities) == ["completion", "tools"]
+    assert model.template == "{{ .Tools }}{{ .Prompt }}"
+
+
+async def test_what_the_config_blob_says_beyond_the_files(registry: Registry) -> None:
+    await registry.create(
+        "x",
+        llama(),
+        renderer="qwen3-coder",
+        parser="qwen3-coder",
+        requires="v0.14.0",
+        info_json='{"parameter_size":"8B","context_length":4096,"capabilities":["tools"]}',
+    )
+    manifest = json.loads(
+        (registry.folder / "manifests/registry.ollama.ai/library/x/latest").read_bytes()
+    )
+    stored = json.loads(await registry.blobs.read(manifest["config"]["digest"]))
+    assert stored["renderer"] == stored["parser"] == "qwen3-coder"
+    assert stored["requires"] == "0.14.0"
+    spec = (await registry.resolve("x")).spec
+    assert spec.parser == "qwen3-coder"
+    assert (spec.details.parameter_size, spec.details.context_length) == ("8B", 4096)
+    assert list(spec.capabilities) == ["completion", "tools"]
+
+
+async def test_a_chat_template_with_everything_that_transformers_reads(registry: Registry) -> None:
+    template = (
+        b"{%- for m in messages -%}{% if loop.index > 9 %}{% break %}{% endif %}"
+        b"{% generation %}{{ m.content | tojson | strftime_now }}{% endgeneration %}{% endfor %}"
+    )
+    await registry.create("x", llama(chat_template__jinja=template))
+    assert (await registry.show("x")).template == template.decode()
+
+
 async def test_shards_with_an_index(registry: Registry) -> None:
     shards = {
         "model-00001-of-00002.safetensors": safetensors({"a": ("F16", [1000])}),
@@ -176,7 +246,7 @@ async def test_what_a_modelfile_adds(registry: Registry) -> None:
         ({"config__json": b"{"}, "config.json: not valid JSON"),
         ({"config__json": b"[]"}, "config.json: not a JSON object"),
         ({"config__json": b"{}"}, 'config.json: "model_type" is missing'),
-        ({"model__safetensors": None}, "no .safetensors file was given"),
+        ({"model__safetensors": None}, "unknown type: no .safetensors file was given"),
         ({"model__safetensors": b"short"}, "model.safetensors: not a safetensors file"),
         (
             {"model__safetensors": safetensors({"a": ("F32", [4])})[:-1]},
@@ -195,10 +265,22 @@ async def test_what_a_modelfile_adds(registry: Registry) -> None:
         ({"tokenizer__json": b"{"}, "tokenizer.json: not valid JSON"),
         ({"tokenizer_config__json": b"nope"}, "tokenizer_config.json: not valid JSON"),
         ({"generation_config__json": b"nope"}, "generation_config.json: not valid JSON"),
+        (
+            {"chat_template__jinja": b"{% if x %}\n\n{{ y"},
+            "line 3 of the chat template: unexpected end of template",
+        ),
+        (
+            {"chat_template__jinja": b"{{ (" + b"(" * 5000},
+            "the chat template is nested too deeply",
+        ),
+        (
+            {"tokenizer_config__json": as_json({"chat_template": "{% for %}"})},
+            "line 1 of the chat template: Expected an expression",
+        ),
         ({"chat_template__jinja": b"\xff"}, "chat_template.jinja: not UTF-8 text"),
         (
             {"model__safetensors": None, "pytorch_model__bin": b"\x80"},
-            "only safetensors weights are read; found pytorch_model.bin",
+            "unknown type: only safetensors weights are read; found pytorch_model.bin",
         ),
         (
             {"model__safetensors": header_of(shape=[1] * 17)},
@@ -218,6 +300,15 @@ async def test_files_that_make_no_model(
 async def test_gguf_is_for_later(registry: Registry) -> None:
     with pytest.raises(Unsupported, match="creating from GGUF files is not supported yet"):
         await registry.create("x", {"model.gguf": b"GGUF"})
+
+
+async def test_gguf_is_noticed_under_any_name(registry: Registry) -> None:
+    with pytest.raises(Unsupported, match="creating from GGUF files is not supported yet"):
+        await registry.create("x", {"model": b"GGUF...", "config.json": b"{}"})
+    with pytest.raises(InvalidModel, match=r"unknown type: no \.safetensors file was given"):
+        await registry.create("x", {"model": b"something else", "config.json": b"{}"})
+    with pytest.raises(InvalidModel, match=r'file "model": blob sha256:0+ is not stored'):
+        await registry.create_of("x", {"model": f"sha256:{'0' * 64}"})
 
 
 async def test_a_file_that_was_never_uploaded(registry: Registry) -> None:
@@ -241,6 +332,10 @@ async def test_a_file_that_was_never_uploaded(registry: Registry) -> None:
         ({"files": {"../x": "b"}}, InvalidRequest, "file path must be relative"),
         ({"files": {"x.json": "b"}}, InvalidDigest, 'file "x.json": invalid digest format'),
         ({"from": "y", "parameters_json": '{"top_k":"x"}'}, InvalidRequest, 'option "top_k" must'),
+        ({"from": "y", "parameters_json": '{"colour":1}'}, InvalidRequest, "unknown parameter"),
+        ({"from": "y", "template": "{{ if"}, InvalidRequest, "^template error: "),
+        ({"from": "y", "requires": "new"}, InvalidRequest, "requires must be a valid semver"),
+        ({"from": "y", "info_json": '{"base_name":1}'}, InvalidRequest, 'info field "base_name"'),
         ({"from": "y", "messages": [Message(role="x")]}, InvalidRequest, "message role must be"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.errors import InvalidModel, InvalidName, ModelNotFound
+from common.errors import InvalidModel, InvalidName, InvalidRequest, ModelNotFound
 from protos.paddock.v1.generation_pb2 import Message
 from tests.services.registry.model_folders import llama
 from tests.services.registry.running import Registry, digest_of
@@ -57,6 +57,40 @@ async def test_it_merges_what_it_changes(registry: Registry) -> None:
     assert [message.content for message in resolved.messages] == ["new"]
     assert list((await registry.show("base")).licenses) == ["MIT", "Apache"]
     assert digest_of(b"old") not in registry.stored_blobs()
+
+
+async def test_it_keeps_or_replaces_what_the_config_blob_says(registry: Registry) -> None:
+    await registry.create("base", llama(), renderer="a", parser="b", requires="0.1.0")
+    await registry.create_from("heir", "base", parser="c")
+    shown = await registry.show("heir")
+    assert (shown.renderer, shown.parser, shown.requires) == ("a", "c", "0.1.0")
+    assert (await registry.resolve("heir")).spec.parser == "c"
+
+
+async def test_capabilities_follow_the_template(registry: Registry) -> None:
+    files = llama(chat_template__jinja=b"{% if tools %}{{ tools }}{% endif %}")
+
+    async def capabilities(name: str) -> list[str]:
+        return list((await registry.resolve(name)).spec.capabilities)
+
+    await registry.create("base", files)
+    assert await capabilities("base") == ["completion", "tools"]
+    await registry.create_from("inserting", "base", template="{{ .Prompt }}{{ .Suffix }}")
+    assert await capabilities("inserting") == ["completion", "insert"]
+    await registry.create_from("again", "inserting", system="Be brief.")
+    assert await capabilities("again") == ["completion", "insert"]
+    await registry.create_from("own", "again", template="")
+    assert await capabilities("own") == ["completion", "tools"]
+    assert (await registry.resolve("own")).template == ""
+
+
+async def test_a_template_that_is_wrong_changes_nothing(registry: Registry) -> None:
+    await registry.create("base", llama())
+    before = registry.stored_blobs()
+    with pytest.raises(InvalidRequest, match=r"^template error: "):
+        await registry.create_from("heir", "base", template="{{ if .X }}{{")
+    assert await registry.names() == ["base:latest"]
+    assert registry.stored_blobs() == before
 
 
 async def test_an_empty_system_takes_it_away(registry: Registry) -> None:

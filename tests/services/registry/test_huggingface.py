@@ -35,6 +35,25 @@ MINIMAL = {"model_type": "x", "architectures": ["X"]}
             {"thinker_config": {"text_config": {"num_local_experts": 8, "num_experts_per_tok": 2}}},
             {"x.expert_count": 8, "x.expert_used_count": 2},
         ),
+        (
+            {"n_embd": 64, "n_head": 4, "rope_theta": 1e4},
+            {
+                "x.embedding_length": 64,
+                "x.attention.head_count": 4,
+                "x.attention.head_count_kv": 4,
+                "x.rope.dimension_count": 16,
+                "x.rope.freq_base": 1e4,
+            },
+        ),
+        (
+            {"head_dim": 128, "rope_theta": 1e4},
+            {
+                "x.attention.key_length": 128,
+                "x.attention.value_length": 128,
+                "x.rope.dimension_count": 128,
+                "x.rope.freq_base": 1e4,
+            },
+        ),
         ({"hidden_size": "wide", "n_layer": True, "sliding_window": None}, {}),
     ],
 )

@@ -107,18 +107,18 @@ def test_files_that_are_left_out(path: str) -> None:
 @pytest.mark.parametrize(
     ("paths", "error", "message"),
     [
-        (["config.json"], InvalidModel, "no .safetensors file was given"),
+        (["config.json"], InvalidModel, "unknown type: no .safetensors file was given"),
         (
             ["config.json", "pytorch_model.bin"],
             InvalidModel,
-            "only safetensors weights are read; found pytorch_model.bin",
+            "unknown type: only safetensors weights are read; found pytorch_model.bin",
         ),
         (
             ["5.pt", "4.pth", "3.ckpt", "2.h5", "1.bin"],
             InvalidModel,
-            "only safetensors weights are read; found 1.bin, 2.h5, 3.ckpt and 2 more",
+            "unknown type: only safetensors weights are read; found 1.bin, 2.h5, 3.ckpt and 2 more",
         ),
-        ([".cache/x.safetensors"], InvalidModel, "no .safetensors file was given"),
+        ([".cache/x.safetensors"], InvalidModel, "unknown type: no .safetensors file was given"),
         (["x-Q4.GGUF", "a.bin"], Unsupported, "creating from GGUF files is not supported yet"),
     ],
 )

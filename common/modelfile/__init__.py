@@ -1,0 +1,1 @@
+"""Modelfiles: the recipe of a model, as users write it and as `show` prints it."""
