@@ -1,0 +1,80 @@
+"""Ending a template with its response: what is behind it is the model's to write."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from common.gotemplate import nodes
+
+
+def cut_after_response(trees: Mapping[str, nodes.Block]) -> Mapping[str, nodes.Block]:
+    """Give a template without what comes after its first `.Response`.
+
+    Each branch of an `if` ends with a response of its own, and so does a template that is
+    called. A response that is only asked about, as in `if .Response`, is none.
+    """
+    cut = _Cut(trees)
+    return {**trees, "": cut.block(trees[""]), **cut.called}
+
+
+class _Cut:
+    def __init__(self, trees: Mapping[str, nodes.Block]) -> None:
+        self._trees = trees
+        self._done = False
+        self.called: dict[str, nodes.Block] = {}  # templates that had to be cut, by new names
+
+    def block(self, block: nodes.Block) -> nodes.Block:
+        kept: list[nodes.TreeNode] = []
+        for node in block.nodes:
+            if self._done:
+                break
+            kept.append(self._node(node))
+        return replace(block, nodes=tuple(kept))
+
+    def _node(self, node: nodes.TreeNode) -> nodes.TreeNode:
+        match node:
+            case nodes.Action():
+                return replace(node, pipe=self._pipe(node.pipe))
+            case nodes.If() | nodes.With() | nodes.Range():
+                return self._branch(node)
+            case nodes.Call():
+                return self._call(node)
+        return node
+
+    def _branch(
+        self, node: nodes.If | nodes.With | nodes.Range
+    ) -> nodes.If | nodes.With | nodes.Range:
+        body, done = self.block(node.body), self._done
+        self._done = False
+        otherwise = self.block(node.otherwise) if node.otherwise else None
+        self._done = self._done or done
+        return replace(node, body=body, otherwise=otherwise)
+
+    def _call(self, node: nodes.Call) -> nodes.Call:
+        tree = self._trees.get(node.name)
+        name = f"{node.name} until the response"
+        if tree is None or name in self.called:
+            return node
+        self.called[name] = tree  # while it is being cut, a call of itself stays as it is
+        body = self.block(tree)
+        if not self._done:
+            del self.called[name]
+            return node
+        self.called[name] = body
+        return replace(node, name=name)
+
+    def _pipe(self, pipe: nodes.Pipe) -> nodes.Pipe:
+        return replace(pipe, commands=tuple(map(self._command, pipe.commands)))
+
+    def _command(self, command: nodes.Command) -> nodes.Command:
+        done_before = self._done
+        kept: list[nodes.Operand] = []
+        for operand in command.operands:
+            if self._done and not done_before:
+                break
+            if isinstance(operand, nodes.Pipe):
+                operand = self._pipe(operand)
+            self._done = self._done or (
+                isinstance(operand, nodes.Field) and "Response" in operand.fields
+            )
+            kept.append(operand)
+        return replace(command, operands=tuple(kept))
