@@ -9,7 +9,9 @@ from protos.paddock.v1 import generation_pb2
 
 logger = logging.getLogger(__name__)
 
-INTEGERS = frozenset({"num_keep", "seed", "num_predict", "top_k", "repeat_last_n", "num_ctx"})
+INTEGERS = frozenset(
+    {"num_keep", "seed", "num_predict", "top_k", "repeat_last_n", "num_ctx", "mirostat"}
+)
 FLOATS = frozenset(
     {
         "top_p",
@@ -19,10 +21,13 @@ FLOATS = frozenset(
         "repeat_penalty",
         "presence_penalty",
         "frequency_penalty",
+        "mirostat_tau",
+        "mirostat_eta",
     }
 )
-# Settings of llama.cpp's own machinery. The engine decides these for itself.
-WITHOUT_EFFECT = {
+# Settings of llama.cpp's own machinery, which the engine decides for itself, and some that
+# llama.cpp has not any more.
+WITHOUT_EFFECT: dict[str, type[int] | type[float] | type[bool]] = {
     "num_batch": int,
     "num_gpu": int,
     "main_gpu": int,
@@ -33,15 +38,25 @@ WITHOUT_EFFECT = {
     "low_vram": bool,
     "f16_kv": bool,
     "vocab_only": bool,
+    "logits_all": bool,
+    "embedding_only": bool,
     "penalize_newline": bool,
+    "tfs_z": float,
+    "num_gqa": int,
+    "rope_frequency_base": float,
+    "rope_frequency_scale": float,
     "draft_num_predict": int,
 }
-_INTEGER_RANGE = {"seed": 2**63 - 1}
+_LARGEST_INTEGER = 2**31 - 1
+_LARGEST_SEED = 2**63 - 1
 _LARGEST_FLOAT = 3.4028234e38  # of 32 bits
 
 
 def parse_options(options: Mapping[str, Any]) -> generation_pb2.Options:
     """Read a JSON object of options. Unknown names are logged and ignored, nulls skipped.
+
+    A number with a fraction is cut off where an integer is meant, and an integer that is too
+    large is the largest there is.
 
     Raises:
         InvalidRequest: a value has the wrong type; the message is Ollama's.
@@ -91,18 +106,17 @@ def default_options() -> generation_pb2.Options:
         repeat_penalty=1.0,
         presence_penalty=0.0,
         frequency_penalty=0.0,
+        mirostat=0,
+        mirostat_tau=5.0,
+        mirostat_eta=0.1,
     )
 
 
 def _integer(name: str, value: object) -> int:
-    """Read an integer; a fraction is cut off, as Ollama does."""
-    number = _float(name, value) if isinstance(value, float) else value
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidRequest(f'option "{name}" must be of type integer')
-    limit = _INTEGER_RANGE.get(name, 2**31 - 1)
-    if not -limit - 1 <= number <= limit:
-        raise InvalidRequest(f'option "{name}" is out of range')
-    return int(number)
+    limit = _LARGEST_SEED if name == "seed" else _LARGEST_INTEGER
+    return int(min(max(-limit - 1, value), limit))
 
 
 def _float(name: str, value: object) -> float:
@@ -115,8 +129,10 @@ def _float(name: str, value: object) -> float:
 
 def _strings(name: str, value: object) -> list[str]:
     values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
+    if not isinstance(values, list):
         raise InvalidRequest(f'option "{name}" must be of type array')
+    if not all(isinstance(item, str) for item in values):
+        raise InvalidRequest(f'option "{name}" must be of an array of strings')
     return values
 
 
@@ -126,3 +142,5 @@ def _check_unused(name: str, value: object) -> None:
         raise InvalidRequest(f'option "{name}" must be of type boolean')
     if expected is int:
         _integer(name, value)
+    if expected is float:
+        _float(name, value)

@@ -29,6 +29,7 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
         max_sequences=settings.max_sequences,
         context_length=settings.context_length or None,
         accelerator=accelerator is not None,
+        images=settings.image_limits,
     )
     async with open_channel(settings.blob) as channel:
         blobs = blob_pb2_grpc.BlobServiceStub(channel)

@@ -49,7 +49,7 @@ class Timing:
     prompt: int
     """From being scheduled to the first token."""
     completion: int
-    """From the first token to the last."""
+    """From the first token to the end."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Step:
     """Set on the last step alone."""
     timing: Timing | None = field(default=None, compare=False)
     """Given with the last step."""
+    prompt_tokens: int = field(default=0, compare=False)
+    """Of the prompt as it was computed, with those of its images; given with the last step."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Prompt:
     """What the tokens were made from, for looking at."""
     images: Sequence[bytes] = ()
     """Encoded files, in the order of their places among the tokens."""
+    special_tokens: bool = False
+    """Whether the answer's text shows the special tokens in it."""
 
 
 class Tokenizer(Protocol):
@@ -81,12 +85,16 @@ class Tokenizer(Protocol):
 
     chat_template: Any
     bos_token: Any
+    added_tokens_decoder: Any
 
     def apply_chat_template(self, conversation: Any, **arguments: Any) -> Any:
         """Render messages with the model's own template."""
 
     def encode(self, text: str, **arguments: Any) -> list[int]:
         """Give a text's token ids."""
+
+    def decode(self, token_ids: list[int]) -> str:
+        """Give the text of token ids, special ones included."""
 
 
 class Engine(Protocol):
@@ -102,7 +110,10 @@ class Engine(Protocol):
 
     @property
     def image_placeholder(self) -> str | None:
-        """The text that stands for one image in a prompt; None: the model does not see."""
+        """The text that stands for one image in a prompt; None: the model does not see.
+
+        It is empty where the model finds its images' places by itself.
+        """
 
     def generate(
         self, prompt: Prompt, generation: generation_pb2.Generation

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from vllm.platforms import current_platform
 
+from workers.batch_invariance import attend_whole_contexts, multiply_in_pairs
 from workers.vllm_environment import FAILURES_VARIABLE
 
 if TYPE_CHECKING or not current_platform.is_cpu():
@@ -41,7 +42,18 @@ class EngineWorker(_Base):
             if torch.cpu._is_amx_tile_supported():
                 torch.cpu._init_amx()
             torch.set_num_threads(self._threads)
+            attend_whole_contexts(self._key_heads(), self._threads)
         super().init_device()
+
+    def _key_heads(self) -> int:
+        heads: int = self.vllm_config.model_config.get_num_kv_heads(self.parallel_config)
+        return heads
+
+    def load_model(self, **options: Any) -> None:
+        """Load the model, and make its results independent of the batch."""
+        super().load_model(**options)
+        if current_platform.is_cpu():
+            multiply_in_pairs(self.model_runner.get_model())
 
 
 class _FailureFile(logging.Handler):

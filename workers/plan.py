@@ -1,6 +1,6 @@
 """How much memory a model gets, and how many threads: from its configuration alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.errors import InvalidModel, OutOfMemory
@@ -19,10 +19,17 @@ _LEAST_WINDOW = 512
 # What an engine takes beside weights and cache: the interpreter's own pages, activations,
 # and on a GPU the CUDA context and graphs.
 _OVERHEAD = {False: 384 * _MEBIBYTE, True: 3072 * _MEBIBYTE}
+# More for a model that sees: images decoded, processed (`MOST_HELD`, in two processes) and in
+# its encoder.
+_VISION_OVERHEAD = 1024 * _MEBIBYTE
 
 # Below this a thread more costs more than it computes: 60 tokens/s with two threads against
 # 306 with one, for a model of 3 M parameters.
 _SMALL_MODEL = 50_000_000
+
+_LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
+_HEADS = ("num_attention_heads", "n_head", "num_heads")
+_HIDDEN = ("hidden_size", "n_embd", "d_model")
 
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # The model's own type, but for half precision: CPUs compute in bfloat16.
@@ -37,19 +44,20 @@ def plan_engine(
     cores: int,
     accelerator: bool,
     pooling: bool,
+    vision: bool = False,
     longest: int | None = None,
 ) -> Plan:
     """Plan an engine for a model with this `config.json` and `weights` bytes of files.
 
-    `longest` caps the window. The cache holds some full windows, or what a
-    quarter of the budget holds, or what is left of it.
+    `vision` tells that it takes images. `longest` caps the window. The cache holds some full
+    windows, or what a quarter of the budget holds, or what is left of it.
 
     Raises:
         InvalidModel: the configuration says nothing about the model's shape.
         OutOfMemory: weights and the least useful cache do not fit into the budget.
     """
-    text = config.get("text_config", config)
-    fixed = weights + _OVERHEAD[accelerator]
+    text = text_config(config)
+    fixed = weights + _OVERHEAD[accelerator] + (_VISION_OVERHEAD if vision else 0)
     threads = 1 if weights // _element_size(text) <= _SMALL_MODEL else cores
     if fixed > budget:
         raise _too_large(fixed, budget)
@@ -68,15 +76,31 @@ def plan_engine(
     )
 
 
+def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the part of a `config.json` that is about text; most have no other."""
+    part = config.get("text_config")
+    if not isinstance(part, dict):
+        return config
+    stated = {key: value for key, value in part.items() if value is not None}
+    has_type = "dtype" in stated or "torch_dtype" in stated
+    return stated if has_type else stated | {"dtype": _type_name(config)}
+
+
+def states_shape(config: Mapping[str, Any]) -> bool:
+    """Tell whether a `config.json` states the model's shape, and not only what is special."""
+    text = text_config(config)
+    return all(any(name in text for name in names) for names in (_LAYERS, _HEADS, _HIDDEN))
+
+
 def cache_bytes_per_token(config: Mapping[str, Any]) -> int:
     """Give the bytes of key-value cache that one token takes in all layers.
 
     Raises:
         InvalidModel: the configuration does not tell.
     """
-    layers = _first(config, "num_hidden_layers", "n_layer", "num_layers")
-    heads = _first(config, "num_attention_heads", "n_head", "num_heads")
-    hidden = _first(config, "hidden_size", "n_embd", "d_model")
+    layers = _first(config, _LAYERS)
+    heads = _first(config, _HEADS)
+    hidden = _first(config, _HIDDEN)
     element = 2 if _element_size(config) == 2 else 4
     if config.get("kv_lora_rank"):  # multi-head latent attention keeps one vector a layer
         latent = int(config["kv_lora_rank"]) + int(config.get("qk_rope_head_dim") or 0)
@@ -107,7 +131,7 @@ def _type_name(config: Mapping[str, Any]) -> str:
     return str(config.get("dtype") or config.get("torch_dtype"))
 
 
-def _first(config: Mapping[str, Any], *names: str) -> int:
+def _first(config: Mapping[str, Any], names: Sequence[str]) -> int:
     for name in names:
         if isinstance(config.get(name), int):
             return int(config[name])

@@ -1,117 +1,153 @@
 """From a chat or a completion to the token ids that the engine continues."""
 
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
-import jinja2
-import orjson
-
-from common.errors import CapabilityMissing, InvalidRequest, Unsupported
-from protos.paddock.v1 import generation_pb2
-from workers.engine import Prompt, Tokenizer
-
-_THINKING = frozenset(
-    {
-        generation_pb2.THINK_ON,
-        generation_pb2.THINK_LOW,
-        generation_pb2.THINK_MEDIUM,
-        generation_pb2.THINK_HIGH,
-        generation_pb2.THINK_MAX,
-    }
-)
+from common.errors import CapabilityMissing
+from common.model_template import ModelTemplate
+from common.names import ModelName
+from protos.paddock.v1 import generation_pb2, model_pb2
+from protos.paddock.v1.generation_pb2 import Completion, Generation, Message, Think
+from workers.conversation import Conversation
+from workers.draft import Draft
+from workers.engine import Limits, Prompt, Tokenizer
+from workers.fitting import Fitter
+from workers.image_places import Placeholder
+from workers.insert import around_hole, insert_tokens, sizes
+from workers.slot import ReadyEngine
+from workers.template_prompt import render_insert
+from workers.window import refuse_hopeless
 
 
-def render(tokenizer: Tokenizer, name: str, generation: generation_pb2.Generation) -> Prompt:
-    """Give the prompt of a request to the model `name`.
+class PromptEngine(Protocol):
+    """The part of an engine that prompts are made with."""
 
-    A chat goes through the tokenizer's own template. A completion is a chat of its system
-    prompt, its history and the prompt, appended to the ids of its `context`; a raw one is
-    taken as it is. Without a template the texts are joined with nothing between them, as
-    Ollama's default template `{{ .Prompt }}` does, system prompts first.
+    @property
+    def limits(self) -> Limits:
+        """What it can hold."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer."""
+
+    @property
+    def image_placeholder(self) -> str | None:
+        """The text that stands for one image; None: the model does not see."""
+
+
+async def make_prompt(
+    ready: ReadyEngine, spec: model_pb2.ModelSpec, generation: Generation
+) -> Prompt:
+    """Make the prompt of a request, on the engine's own thread for that; see `render`."""
+    return await ready.render(lambda _: render(ready.engine, spec, generation))
+
+
+def render(engine: PromptEngine, spec: model_pb2.ModelSpec, generation: Generation) -> Prompt:
+    """Give the prompt of a request to a model.
+
+    A chat goes through the request's or the model's Go template, else through the tokenizer's
+    own. A completion is a chat of its system prompt, its history and the prompt, after the
+    ids of its `context`. A raw one is taken as it is. A prompt that is longer than the window
+    is shortened where the request allows it; see `workers.truncation`.
 
     Raises:
-        InvalidRequest: the template refuses the messages.
+        InvalidRequest: the template is wrong or refuses the messages, the prompt is longer
+            than the window and must not be shortened, or it has other places for images
+            than images.
         CapabilityMissing: images for a model that does not see, a suffix for one that does
             not insert.
-        Unsupported: a template of the request's own.
     """
-    if generation.template:
-        raise Unsupported("templates in the Go language are not supported")
-    if generation.HasField("chat"):
-        messages = list(generation.chat.messages)
-        return Prompt(_render_chat(tokenizer, name, generation, messages))
-    return Prompt(_render_completion(tokenizer, name, generation))
+    return _PromptMaker(engine, spec, generation).make()
 
 
-def _render_completion(
-    tokenizer: Tokenizer, name: str, generation: generation_pb2.Generation
-) -> list[int]:
-    completion = generation.completion
-    if completion.HasField("suffix") and completion.suffix:
-        raise CapabilityMissing(f"{name} does not support insert")
-    if completion.images:
-        raise CapabilityMissing(f'"{name}" does not support images')
-    if completion.raw:
-        return _encode(tokenizer, completion.prompt)
-    messages = list(completion.history)
-    if completion.system and not completion.context:
-        messages.insert(0, generation_pb2.Message(role="system", content=completion.system))
-    messages.append(generation_pb2.Message(role="user", content=completion.prompt))
-    return [*completion.context, *_render_chat(tokenizer, name, generation, messages)]
+class _PromptMaker:
+    """One request's way to its prompt."""
 
-
-def _render_chat(
-    tokenizer: Tokenizer,
-    name: str,
-    generation: generation_pb2.Generation,
-    messages: list[generation_pb2.Message],
-) -> list[int]:
-    if any(message.images for message in messages):
-        raise CapabilityMissing(f'"{name}" does not support images')
-    if not tokenizer.chat_template:
-        return _encode(tokenizer, _join(messages))
-    try:
-        text = tokenizer.apply_chat_template(
-            [_plain(message) for message in messages],
-            tools=[orjson.loads(tool) for tool in generation.chat.tools_json] or None,
-            tokenize=False,
-            add_generation_prompt=True,
-            enable_thinking=generation.think in _THINKING,
+    def __init__(
+        self, engine: PromptEngine, spec: model_pb2.ModelSpec, generation: Generation
+    ) -> None:
+        self._engine = engine
+        self._tokenizer = engine.tokenizer
+        self._placeholder = Placeholder(engine.image_placeholder or "")
+        self._spec = spec
+        self._generation = generation
+        self._fitter = Fitter(
+            self._tokenizer, self._placeholder, generation, engine.limits.context_length
         )
-    except (jinja2.TemplateError, ValueError, TypeError) as error:
-        raise InvalidRequest(f"the model's chat template failed: {error}") from error
-    return tokenizer.encode(text, add_special_tokens=False)
 
+    def make(self) -> Prompt:
+        """Make it; see `render`."""
+        generation, completion = self._generation, self._generation.completion
+        if generation.HasField("truncate") and not generation.truncate:
+            refuse_hopeless(generation, self._engine.limits.context_length)
+        if generation.HasField("chat"):
+            return self._conversation(list(generation.chat.messages))
+        if completion.raw:
+            return self._raw(completion)
+        if completion.suffix:
+            return self._insert(completion)
+        return self._continuation(completion)
 
-def _join(messages: list[generation_pb2.Message]) -> str:
-    system = [message for message in messages if message.role == "system"]
-    others = [message for message in messages if message.role != "system"]
-    return "".join(message.content for message in system + others)
+    def _raw(self, completion: Completion) -> Prompt:
+        self._require_sight(completion.images)
+        placed = self._placeholder.place_by_hand(completion.prompt, completion.images)
+        return self._fitter.whole_or_cut(Draft(placed.text, placed.images))
 
+    def _insert(self, completion: Completion) -> Prompt:
+        prefix, suffix, write = completion.prompt, completion.suffix, self._insert_writer()
+        return self._fitter.largest(
+            sizes(len(prefix) + len(suffix)),
+            lambda size: Draft(write(*around_hole(prefix, suffix, size))),
+        )
 
-def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
-    begins = bool(tokenizer.bos_token) and text.startswith(tokenizer.bos_token)
-    return tokenizer.encode(text, add_special_tokens=not begins)
+    def _insert_writer(self) -> Callable[[str, str], str]:
+        """Give what makes a prompt of the texts before and after a hole."""
+        if self._generation.template:
+            template = ModelTemplate.parse(self._generation.template)
+            if template.uses("suffix"):
+                return lambda prefix, suffix: render_insert(
+                    template, Completion(prompt=prefix, suffix=suffix)
+                )
+        added = {token.content for token in self._tokenizer.added_tokens_decoder.values()}
+        tokens = insert_tokens(added)
+        if tokens is None:
+            name = ModelName.parse(self._spec.name)
+            full = f"{name.host}/{name.namespace}/{name.model}:{name.tag}"
+            raise CapabilityMissing(f"{full} does not support insert")
+        return tokens.prompt
 
+    def _continuation(self, completion: Completion) -> Prompt:
+        user = Message(role="user", content=completion.prompt, images=completion.images)
+        messages = [*completion.history, user]
+        if completion.system:
+            messages.insert(0, Message(role="system", content=completion.system))
+        # The images of a context did not come along, so their places go as well.
+        places = self._placeholder.special_tokens(self._tokenizer)
+        context = [token for token in completion.context if token not in places]
+        return self._conversation(messages, context)
 
-def _plain(message: generation_pb2.Message) -> dict[str, Any]:
-    """Give a message in the form that chat templates are written for (OpenAI's)."""
-    plain: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.thinking:
-        plain["reasoning_content"] = message.thinking
-    if message.tool_name:
-        plain["name"] = message.tool_name
-    if message.tool_call_id:
-        plain["tool_call_id"] = message.tool_call_id
-    if message.tool_calls:
-        plain["tool_calls"] = [
-            {
-                "type": "function",
-                "id": call.id,
-                "function": {
-                    "name": call.name,
-                    "arguments": orjson.loads(call.arguments_json or b"{}"),
-                },
-            }
-            for call in message.tool_calls
-        ]
-    return plain
+    def _conversation(self, messages: Sequence[Message], context: Sequence[int] = ()) -> Prompt:
+        self._require_sight(image for message in messages for image in message.images)
+        conversation = Conversation(
+            self._tokenizer, self._placeholder, self._generation, self._think
+        )
+
+        def draft(kept: Sequence[Message]) -> Draft:
+            placed = conversation.render(kept)
+            if not context:
+                return Draft(placed.text, placed.images, conversation.is_marked)
+            text = placed.text.removeprefix(self._tokenizer.bos_token or "")
+            return Draft(text, placed.images, is_marked=True, context=context)
+
+        return self._fitter.newest(messages, draft)
+
+    def _require_sight(self, images: Iterable[bytes]) -> None:
+        if self._engine.image_placeholder is None and any(True for _ in images):
+            raise CapabilityMissing(f'"{self._spec.name}" does not support images')
+
+    @property
+    def _think(self) -> Think.ValueType:
+        asked = self._generation.think
+        if asked == generation_pb2.THINK_UNSPECIFIED and "thinking" in self._spec.capabilities:
+            return generation_pb2.THINK_ON
+        return asked

@@ -3,14 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
-from contextlib import aclosing
 
 from common.errors import Internal, PaddockError
 from protos.paddock.v1 import generation_pb2, worker_pb2
-from workers.engine import Engine, Prompt, Step
+from workers.answer import Answer
 from workers.models import Models
-from workers.prompt import render
-from workers.window import refuse_hopeless
+from workers.output.make import make_reader
+from workers.prompt import make_prompt
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +24,6 @@ class Sequence:
         self._put = put
         self._started = time.monotonic_ns()
         self._load_duration = 0
-        self._prompt = Prompt([])
-        self._answer: list[int] = []
 
     async def run(self, models: Models) -> None:
         """Run to the end; whatever goes wrong becomes the sequence's failure."""
@@ -39,49 +36,35 @@ class Sequence:
             self._fail(Internal(f"internal error: {error}"))
 
     async def _run(self, models: Models) -> None:
-        start = self._start
+        start, generation = self._start, self._start.generation
         keep_alive = start.keep_alive if start.HasField("keep_alive") else None
         async with models.use(start.spec, keep_alive) as ready:
             self._load_duration = time.monotonic_ns() - self._started
-            refuse_hopeless(start.generation, ready.engine.limits.context_length)
-            self._prompt = await ready.render(
-                lambda tokenizer: render(tokenizer, start.spec.name, start.generation)
-            )
-            await self._generate(ready.engine)
+            prompt = await make_prompt(ready, start.spec, generation)
+            reader = await make_reader(ready, start.spec, generation, prompt)
+            answer = Answer(ready, prompt, generation, reader, self._send)
+            await answer.run()
+            self._complete(answer)
 
-    async def _generate(self, engine: Engine) -> None:
-        steps = engine.generate(self._prompt, self._start.generation)
-        async with aclosing(steps):
-            async for step in steps:
-                self._answer.extend(step.tokens)
-                self._put(self._update(step))
+    def _send(self, delta: generation_pb2.Delta) -> None:
+        self._put(worker_pb2.SequenceUpdate(sequence=self._start.sequence, delta=delta))
 
-    def _update(self, step: Step) -> worker_pb2.SequenceUpdate:
-        update = worker_pb2.SequenceUpdate(sequence=self._start.sequence)
-        if step.text or step.logprobs:
-            update.delta.content = step.text
-            update.delta.logprobs.extend(step.logprobs)
-        if step.reason:
-            update.completed.reason = step.reason
-            update.completed.usage.CopyFrom(self._usage(step))
-            if self._start.generation.HasField("completion"):
-                self._add_context(update.completed)
-        return update
+    def _complete(self, answer: Answer) -> None:
+        completed = generation_pb2.Completed(reason=answer.reason, usage=self._usage(answer))
+        generation = self._start.generation
+        if generation.HasField("completion") and not generation.completion.raw:
+            completed.context.extend(answer.segments.held)
+        self._put(worker_pb2.SequenceUpdate(sequence=self._start.sequence, completed=completed))
 
-    def _add_context(self, completed: generation_pb2.Completed) -> None:
-        if not self._start.generation.completion.raw:
-            completed.context.extend(self._prompt.tokens)
-            completed.context.extend(self._answer)
-
-    def _usage(self, step: Step) -> generation_pb2.Usage:
-        timing = step.timing
+    def _usage(self, answer: Answer) -> generation_pb2.Usage:
+        segments = answer.segments
         return generation_pb2.Usage(
-            prompt_tokens=len(self._prompt.tokens),
-            completion_tokens=len(self._answer),
+            prompt_tokens=segments.prompt_tokens,
+            completion_tokens=segments.answered,
             total_duration=time.monotonic_ns() - self._started,
             load_duration=self._load_duration,
-            prompt_duration=timing.prompt if timing else 0,
-            completion_duration=timing.completion if timing else 0,
+            prompt_duration=segments.timing.prompt,
+            completion_duration=segments.timing.completion,
         )
 
     def _fail(self, error: PaddockError) -> None:

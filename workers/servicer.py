@@ -12,7 +12,7 @@ import grpc
 from protos.paddock.v1 import generation_pb2, inference_pb2, worker_pb2, worker_pb2_grpc
 from workers.embedding import embed
 from workers.models import Models
-from workers.prompt import render
+from workers.prompt import make_prompt
 from workers.run import RunStream
 from workers.status import describe, worker_identity
 
@@ -75,9 +75,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
     ) -> generation_pb2.RenderedPrompt:
         keep_alive = request.keep_alive if request.HasField("keep_alive") else None
         async with self._models.use(request.spec, keep_alive) as ready:
-            prompt = await ready.render(
-                lambda tokenizer: render(tokenizer, request.spec.name, request.generation)
-            )
+            prompt = await make_prompt(ready, request.spec, request.generation)
         return generation_pb2.RenderedPrompt(text=prompt.text, images=len(prompt.images))
 
     async def Embed(

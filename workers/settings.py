@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ByteSize, Field, field_validator
 from common.durations import parse_keep_alive
 from common.errors import InvalidRequest
 from common.settings import Duration, Settings
+from workers.images import ImageLimits
 
 
 def _check_keep_alive(text: str) -> str:
@@ -46,6 +47,15 @@ class WorkerSettings(Settings):
     max_sequences: int = Field(default=256, ge=1)
     """Sequences that one engine runs at once."""
 
+    max_images: int = Field(default=ImageLimits.images, ge=1)
+    """Images that one request may have."""
+
+    max_image_size: ByteSize = ByteSize(ImageLimits.size)
+    """Largest image file, such as 32MiB."""
+
+    max_image_pixels: int = Field(default=ImageLimits.pixels, ge=1)
+    """Pixels that the images of one request may have together."""
+
     drain_timeout: Duration = "30s"
     """How long running sequences may take to finish after SIGTERM."""
 
@@ -53,6 +63,11 @@ class WorkerSettings(Settings):
     @classmethod
     def _expand(cls, value: Path) -> Path:
         return value.expanduser()
+
+    @property
+    def image_limits(self) -> ImageLimits:
+        """What the images of one request may be."""
+        return ImageLimits(self.max_images, self.max_image_size, self.max_image_pixels)
 
     @property
     def keep_alive_nanoseconds(self) -> int:

@@ -4,14 +4,17 @@ Importing this module imports vLLM, which takes seconds: only the factory does i
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import cast
 
 from vllm.exceptions import VLLMClientError
-from vllm.inputs.engine import tokens_input
+from vllm.inputs.engine import MultiModalInput, TokensInput, tokens_input
 from vllm.outputs import RequestOutput
 from vllm.pooling_params import PoolingParams
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -22,10 +25,15 @@ from common.durations import SECOND
 from common.errors import CapabilityMissing, InvalidRequest, LoadFailed, WorkerLost
 from protos.paddock.v1 import generation_pb2
 from workers.engine import Limits, Plan, Prompt, Step, Timing, Tokenizer
-from workers.logprobs import token_logprobs
+from workers.images import ImageLimits
+from workers.logprobs import LogprobReader
 from workers.sampling import sampling_params
 from workers.tasks import run_all
+from workers.token_bytes import TokenBytes
+from workers.vllm_images import PromptImages, sees_images
 from workers.vllm_start import death_reason, engine_arguments, start
+
+logger = logging.getLogger(__name__)
 
 _SHUTDOWN_SECONDS = 5.0
 _HEALTH_INTERVAL = 0.1
@@ -41,11 +49,20 @@ _REASONS = {
 class VllmEngine:
     """One model on vLLM."""
 
-    def __init__(self, llm: AsyncLLM, name: str, limits: Limits, *, pooling: bool) -> None:
+    def __init__(
+        self,
+        llm: AsyncLLM,
+        name: str,
+        limits: Limits,
+        *,
+        pooling: bool,
+        images: PromptImages | None = None,
+    ) -> None:
         self._llm = llm
         self._name = name
         self._limits = limits
         self._pooling = pooling
+        self._images = images
         self._numbers = count()
 
     @classmethod
@@ -58,6 +75,7 @@ class VllmEngine:
         pooling: bool,
         max_sequences: int,
         accelerator: bool,
+        images: ImageLimits,
     ) -> "VllmEngine":
         """Start the engine's process with the model in `folder`.
 
@@ -73,6 +91,7 @@ class VllmEngine:
             pooling=pooling,
             max_sequences=max_sequences,
             accelerator=accelerator,
+            max_images=images.images,
         )
         starting = asyncio.create_task(asyncio.to_thread(start, arguments))
         cancelled = False
@@ -83,7 +102,8 @@ class VllmEngine:
                 cancelled = True
         llm = starting.result()
         limits = Limits(llm.model_config.max_model_len, max_sequences, accelerator)
-        engine = cls(llm, name, limits, pooling=pooling)
+        sight = PromptImages(llm, images) if sees_images(llm) and not pooling else None
+        engine = cls(llm, name, limits, pooling=pooling, images=sight)
         if cancelled:
             await engine.aclose()
             raise asyncio.CancelledError
@@ -100,18 +120,28 @@ class VllmEngine:
             if self._pooling:
                 await self.embed([[0]])
                 return
-            options = generation_pb2.Options(num_predict=1, temperature=0)
-            async with aclosing(
-                self.generate(Prompt([0]), generation_pb2.Generation(options=options))
-            ) as steps:
-                async for _ in steps:
-                    pass
+            await self._try_prompt(Prompt([0]))
+            if self._images:
+                await self._try_image(self._images.sample())
         except BaseException as error:
             await self.aclose()
             if isinstance(error, WorkerLost):
                 reason = death_reason(self._llm)
                 raise LoadFailed(f"the engine cannot run this model: {reason}") from error
             raise
+
+    async def _try_image(self, prompt: Prompt) -> None:
+        try:
+            await self._try_prompt(prompt)
+        except InvalidRequest as error:
+            logger.warning("%s was not tried out with an image: %s", self._name, error)
+
+    async def _try_prompt(self, prompt: Prompt) -> None:
+        options = generation_pb2.Options(num_predict=1, temperature=0)
+        steps = self.generate(prompt, generation_pb2.Generation(options=options))
+        async with aclosing(steps):
+            async for _ in steps:
+                pass
 
     @property
     def limits(self) -> Limits:
@@ -126,7 +156,7 @@ class VllmEngine:
     @property
     def image_placeholder(self) -> str | None:
         """The text that stands for one image; see the seam."""
-        return None
+        return self._images.placeholder if self._images else None
 
     async def generate(
         self, prompt: Prompt, generation: generation_pb2.Generation
@@ -135,15 +165,37 @@ class VllmEngine:
         if self._pooling:
             raise CapabilityMissing(f'"{self._name}" does not support generate')
         with _engine_errors():
-            parameters = sampling_params(
-                generation, len(prompt.tokens), self._limits.context_length
-            )
-            outputs = self._llm.generate(
-                tokens_input(list(prompt.tokens)), parameters, f"sequence-{next(self._numbers)}"
-            )
-            async with aclosing(outputs):
-                async for output in outputs:
-                    yield _step(output, generation.logprobs)
+            async with self._input(prompt) as given:
+                tokens, window = len(given["prompt_token_ids"]), self._limits.context_length
+                parameters = sampling_params(
+                    generation, tokens, window, accelerator=self._limits.accelerator
+                )
+                parameters.skip_special_tokens = not prompt.special_tokens
+                logprobs = self._logprobs(generation)
+                number = f"sequence-{next(self._numbers)}"
+                outputs = self._llm.generate(given, parameters, number)
+                async with aclosing(outputs):
+                    async for output in outputs:
+                        yield _step(output, logprobs)
+
+    def _logprobs(self, generation: generation_pb2.Generation) -> LogprobReader | None:
+        if not generation.HasField("logprobs"):
+            return None
+        return LogprobReader(self._token_bytes, generation.logprobs)
+
+    @cached_property
+    def _token_bytes(self) -> TokenBytes:
+        return TokenBytes(self.tokenizer)
+
+    @asynccontextmanager
+    async def _input(self, prompt: Prompt) -> AsyncIterator[TokensInput | MultiModalInput]:
+        if not prompt.images:
+            yield tokens_input(list(prompt.tokens))
+        elif self._images is None:
+            raise CapabilityMissing(f'"{self._name}" does not support images')
+        else:
+            async with self._images.processed(prompt) as processed:
+                yield processed
 
     async def embed(self, prompts: list[list[int]]) -> list[list[float]]:
         """Pool prompts; see the seam."""
@@ -174,27 +226,30 @@ class VllmEngine:
 
     async def aclose(self) -> None:
         """End the core; see the seam."""
+        if self._images:
+            self._images.close()
         if self._llm.output_handler:
             self._llm.output_handler.cancel()
         await asyncio.to_thread(self._llm.shutdown, _SHUTDOWN_SECONDS)
 
 
-def _step(output: RequestOutput, alternatives: int) -> Step:
+def _step(output: RequestOutput, reader: LogprobReader | None) -> Step:
     completion = output.outputs[0]
-    logprobs = token_logprobs(completion.token_ids, completion.logprobs or (), alternatives)
+    logprobs = reader.read(completion) if reader else ()
     if not output.finished:
         return Step(completion.text, completion.token_ids, logprobs)
     if completion.finish_reason not in _REASONS:
         raise WorkerLost
     reason = _REASONS[completion.finish_reason]
     timing = _timing(output.metrics) if output.metrics else None
-    return Step(completion.text, completion.token_ids, logprobs, reason, timing)
+    prompt = len(output.prompt_token_ids or ())
+    return Step(completion.text, completion.token_ids, logprobs, reason, timing, prompt)
 
 
 def _timing(times: RequestStateStats) -> Timing:
     return Timing(
         prompt=int((times.first_token_ts - times.scheduled_ts) * SECOND),
-        completion=int((times.last_token_ts - times.first_token_ts) * SECOND),
+        completion=int((time.monotonic() - times.first_token_ts) * SECOND),
     )
 
 

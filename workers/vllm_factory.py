@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import importlib
-import json
 import multiprocessing
 import os
 import threading
@@ -11,11 +10,12 @@ from collections.abc import Callable
 from multiprocessing import forkserver
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from common.errors import InvalidModel
 from protos.paddock.v1 import model_pb2
 from workers.engine import Engine, Plan
+from workers.images import ImageLimits
+from workers.model_config import read_config
 from workers.plan import plan_engine
 from workers.vllm_environment import prepare_environment
 
@@ -40,7 +40,9 @@ class VllmFactory:
         max_sequences: int,
         context_length: int | None,
         accelerator: bool,
+        images: ImageLimits = ImageLimits(),  # noqa: B008
     ) -> None:
+        self._images = images
         self._max_sequences = max_sequences
         self._context_length = context_length
         self._accelerator = accelerator
@@ -58,17 +60,23 @@ class VllmFactory:
         return self._module
 
     def plan(self, spec: model_pb2.ModelSpec, folder: Path, budget: int) -> Plan:
-        """Plan from the model's `config.json` and the sizes of its weight files."""
+        """Plan from the model's `config.json` and the sizes of its weight files.
+
+        Not for the event loop's thread: it may wait for vLLM to be imported.
+        """
+        for thread in _import_threads():
+            thread.join()  # two threads that import the same modules get in each other's way
         weights = sum(
             file.size for file in spec.files if file.path.endswith((".safetensors", ".bin", ".pt"))
         )
         return plan_engine(
-            _read_config(folder),
+            read_config(folder),
             weights,
             budget,
             cores=len(os.sched_getaffinity(0)),
             accelerator=self._accelerator,
             pooling=is_pooling(spec),
+            vision="vision" in spec.capabilities,
             longest=self._context_length,
         )
 
@@ -85,14 +93,19 @@ class VllmFactory:
             pooling=is_pooling(spec),
             max_sequences=self._max_sequences,
             accelerator=self._accelerator,
+            images=self._images,
         )
         return engine
 
 
 def end_process() -> None:
     """End this process at once if vLLM is still being imported, which nothing can interrupt."""
-    if any(thread.name == _IMPORT_THREAD for thread in threading.enumerate()):
+    if _import_threads():
         os._exit(0)
+
+
+def _import_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == _IMPORT_THREAD]
 
 
 def _import_on_a_thread(name: str) -> asyncio.Future[ModuleType]:
@@ -119,13 +132,3 @@ def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[[T], None], value:
 def is_pooling(spec: model_pb2.ModelSpec) -> bool:
     """Tell whether a model embeds and does not generate."""
     return "embedding" in spec.capabilities and "completion" not in spec.capabilities
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError) as error:
-        raise InvalidModel(f"the model has no readable config.json: {error}") from error
-    if not isinstance(config, dict):
-        raise InvalidModel("the model's config.json is not an object")
-    return config

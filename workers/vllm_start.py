@@ -8,7 +8,7 @@ from typing import Any
 
 import pydantic
 import vllm.envs
-from vllm.config import StructuredOutputsConfig
+from vllm.config import StructuredOutputsConfig, VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.model_executor.models.registry import ModelRegistry
 from vllm.platforms import current_platform
@@ -26,7 +26,14 @@ vllm.envs.VLLM_WORKER_MULTIPROC_METHOD = "forkserver"  # type: ignore[assignment
 
 
 def engine_arguments(
-    name: str, folder: Path, plan: Plan, *, pooling: bool, max_sequences: int, accelerator: bool
+    name: str,
+    folder: Path,
+    plan: Plan,
+    *,
+    pooling: bool,
+    max_sequences: int,
+    accelerator: bool,
+    max_images: int,
 ) -> AsyncEngineArgs:
     """Give vLLM's arguments for a model in a folder."""
     return AsyncEngineArgs(
@@ -39,6 +46,9 @@ def engine_arguments(
         kv_cache_memory_bytes=plan.kv_cache or None,
         enable_prefix_caching=not pooling,
         enforce_eager=not accelerator,
+        limit_mm_per_prompt={"image": max_images, "video": 0, "audio": 0},
+        # It would take gigabytes of memory that nobody planned, in both processes.
+        mm_processor_cache_gb=0,
         distributed_executor_backend="uni",
         worker_cls="workers.engine_core.EngineWorker",
         additional_config={"threads": plan.threads},
@@ -63,6 +73,8 @@ def start(arguments: AsyncEngineArgs) -> AsyncLLM:
         if current_platform.is_cpu():
             _import_architectures(Path(arguments.model))
         config = arguments.create_engine_config()
+        if arguments.runner == "generate":
+            config.model_config.logits_processors = [sampler_name(config)]
         reason = _reason_file(config.instance_id)
         return AsyncLLM(
             vllm_config=config,
@@ -87,6 +99,13 @@ def death_reason(llm: AsyncLLM) -> str:
         return "its process died"
     finally:
         reason.unlink(missing_ok=True)
+
+
+def sampler_name(config: VllmConfig) -> str:
+    """Name our sampler's class for the model runner that the engine will have."""
+    if config.use_v2_model_runner:
+        return "workers.logits.v2:SecondRunnerSampler"
+    return "workers.logits.v1:FirstRunnerSampler"
 
 
 def _reason_file(instance: str) -> Path:

@@ -4,7 +4,9 @@ from common.errors import InvalidRequest
 from protos.paddock.v1 import generation_pb2
 
 _MINIMUM_WINDOW = 4
-_LONGEST_TOKEN = 1024  # characters; real ones end far below
+
+LONGEST_TOKEN = 1024
+"""Characters that no token has more of; real ones end far below."""
 
 TOO_LONG = (
     "the prompt is longer than the context length currently available to the model; "
@@ -23,13 +25,16 @@ def window(options: generation_pb2.Options, context_length: int) -> int:
 def refuse_hopeless(generation: generation_pb2.Generation, context_length: int) -> None:
     """Refuse a text so long that no tokenizer could make it fit, before one spends seconds on it.
 
+    For a request whose prompt must not be shortened.
+
     Raises:
         InvalidRequest: it is too long.
     """
     chat, completion = generation.chat, generation.completion
-    characters = len(completion.prompt) + len(completion.system)
-    characters += sum(len(message.content) for message in chat.messages)
-    if characters > context_length * _LONGEST_TOKEN:
+    messages = (*chat.messages, *completion.history)
+    characters = len(completion.prompt) + len(completion.suffix) + len(completion.system)
+    characters += sum(len(message.content) for message in messages)
+    if len(messages) + characters / LONGEST_TOKEN > context_length:
         raise InvalidRequest(TOO_LONG)
 
 

@@ -112,7 +112,6 @@ async def test_an_empty_body_is_missing(world: World, path: str, body: bytes) ->
         b'{"model": "tiny", "prompt": "a", "raw": "yes"}',
         b'{"model": "tiny", "prompt": "a", "options": []}',
         b'{"model": "tiny", "prompt": "a", "options": {"temperature": "hot"}}',
-        b'{"model": "tiny", "prompt": "a", "options": {"top_k": 99999999999999999999}}',
         b'{"model": "tiny", "prompt": "a", "keep_alive": "5"}',
         b'{"model": "tiny", "prompt": "a", "keep_alive": %b}' % HUGE,
         b'{"model": "tiny", "prompt": "a", "options": {"top_k": %b}}' % HUGE,

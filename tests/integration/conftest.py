@@ -6,6 +6,7 @@ from pathlib import Path
 import ollama
 import pytest
 
+from tests.integration.models import stock
 from tests.integration.suite import Suite, running_suite
 
 
@@ -14,6 +15,13 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     home: Path = tmp_path_factory.mktemp("home")
     with running_suite(home) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def stocked(suite: Suite) -> Suite:
+    """The suite, with a model that embeds and one that sees."""
+    stock(suite)
+    return suite
 
 
 @pytest.fixture

@@ -57,12 +57,17 @@ class Suite:
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Send a raw request; give status and body, decoded where it is JSON."""
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        status, text = self.text(method, path, content)
+        return status, decode(text)
+
+    def text(self, method: str, path: str, content: bytes | None = None) -> tuple[int, str]:
+        """Send a raw request; give status and body as they are."""
         request = urllib.request.Request(self.url + path, content, method=method)
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:
-                return answer.status, decode(answer.read())
+                return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
-            return error.code, decode(error.read())
+            return error.code, error.read().decode()
 
     def running(self) -> dict[str, dict[str, int]]:
         """What `/api/ps` says of each model's requests."""
@@ -81,12 +86,12 @@ class Suite:
         return [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
 
 
-def decode(content: bytes) -> Any:
+def decode(content: str) -> Any:
     """Give JSON decoded, anything else as text."""
     try:
         return json.loads(content)
     except ValueError:
-        return content.decode()
+        return content
 
 
 def eventually(condition: Callable[[], object], timeout: float = 10.0) -> None:

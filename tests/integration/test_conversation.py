@@ -15,8 +15,7 @@ GREEDY = {"temperature": 0}
 
 
 def test_the_demo_model_is_there_at_once(client: ollama.Client) -> None:
-    (model,) = client.list().models
-    assert model.model == "demo:latest"
+    [model] = [model for model in client.list().models if model.model == "demo:latest"]
     assert model.details
     assert model.details.format == "safetensors"
     assert model.details.family == "llama"
@@ -86,20 +85,19 @@ def test_format_constrains_the_answer(client: ollama.Client) -> None:
 
 def test_load_ps_and_unload(suite: Suite, client: ollama.Client) -> None:
     assert client.generate("demo").done_reason == "load"
-    (running,) = client.ps().models
-    assert running.model == "demo:latest"
+    [running] = [model for model in client.ps().models if model.model == "demo:latest"]
     assert running.size
     assert running.expires_at
     assert running.context_length
     assert client.generate("demo", keep_alive=0).done_reason == "unload"
-    eventually(lambda: not client.ps().models)
+    eventually(lambda: "demo:latest" not in suite.running())
     assert client.chat("demo", SKY, options=GREEDY).message.content
 
 
-def test_a_short_keep_alive_expires(client: ollama.Client) -> None:
+def test_a_short_keep_alive_expires(suite: Suite, client: ollama.Client) -> None:
     client.generate("demo", "Hello!", keep_alive="1s")
-    assert client.ps().models
-    eventually(lambda: not client.ps().models)
+    assert "demo:latest" in suite.running()
+    eventually(lambda: "demo:latest" not in suite.running())
     client.generate("demo", "Hello!", keep_alive="5m")
 
 

@@ -39,3 +39,9 @@ def spec(tmp_path: Path, blobs: FolderBlobs) -> model_pb2.ModelSpec:
     (folder / "config.json").write_text("{}")
     (folder / "part" / "weights.bin").write_bytes(os.urandom(300_000))
     return blobs.add_model(folder)
+
+
+@pytest.fixture(scope="session")
+def failures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where engines leave the reasons of failed starts: one folder, as they share a fork server."""
+    return tmp_path_factory.mktemp("failures")

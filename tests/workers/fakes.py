@@ -19,6 +19,7 @@ class LetterTokenizer:
 
     chat_template = "{role}: {content}\n"
     bos_token = None
+    added_tokens_decoder: dict[int, Any] = {}  # noqa: RUF012
 
     def __init__(self) -> None:
         self.free = Event()
@@ -31,6 +32,9 @@ class LetterTokenizer:
     def encode(self, text: str, **arguments: Any) -> list[int]:
         self.free.wait(10)
         return [ord(letter) for letter in text][: arguments.get("max_length")]
+
+    def decode(self, token_ids: list[int]) -> str:
+        return "".join(map(chr, token_ids))
 
 
 class FakeEngine:
@@ -45,6 +49,7 @@ class FakeEngine:
         self.tokenizer = LetterTokenizer()
         self._next = asyncio.ensure_future(asyncio.sleep(0))
         self.running = 0
+        self.generated = 0
         self.closed = False
         self.closing = asyncio.Event()
         self.closing.set()
@@ -68,6 +73,7 @@ class FakeEngine:
         stops = [text for text in generation.options.stop if text]
         held = max((len(text) for text in stops), default=1) - 1
         self.running += 1
+        self.generated += 1
         try:
             text, given, letters = "", 0, cycle(prompt.tokens)
             while True:

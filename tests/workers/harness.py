@@ -34,6 +34,7 @@ def completion(prompt: str, *, raw: bool = True, **options: object) -> generatio
 @dataclass
 class Answer:
     text: str = ""
+    thinking: str = ""
     updates: int = 0
     completed: generation_pb2.Completed | None = None
     failure: generation_pb2.Failure | None = None
@@ -79,6 +80,7 @@ class Router:
             answer = self.answers[update.sequence]
             answer.updates += 1
             answer.text += update.delta.content
+            answer.thinking += update.delta.thinking
             if update.HasField("completed"):
                 answer.completed = update.completed
             if update.HasField("failure"):

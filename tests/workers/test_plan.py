@@ -1,7 +1,9 @@
+from typing import Any
+
 import pytest
 
 from common.errors import InvalidModel, OutOfMemory
-from workers.plan import cache_bytes_per_token, plan_engine
+from workers.plan import cache_bytes_per_token, plan_engine, states_shape
 
 MEBIBYTE = 1 << 20
 GIBIBYTE = 1 << 30
@@ -105,3 +107,56 @@ def test_an_embedding_model_needs_less_cache() -> None:
         for pooling in (False, True)
     ]
     assert plans[0].kv_cache > plans[1].kv_cache > 0
+
+
+@pytest.mark.parametrize(
+    ("config", "states"),
+    [
+        (LLAMA_8B, True),
+        ({"n_layer": 12, "n_head": 12, "n_embd": 768}, True),
+        ({"text_config": LLAMA_8B, "vision_config": {"hidden_size": 64}}, True),
+        ({"text_config": {"model_type": "llama", "vocab_size": 32064}}, False),
+        ({"model_type": "llava"}, False),
+        ({"text_config": None, **LLAMA_8B}, True),
+    ],
+)
+def test_whether_a_configuration_states_the_shape(config: dict[str, object], states: bool) -> None:
+    assert states_shape(config) == states
+
+
+@pytest.mark.parametrize(
+    ("config", "dtype"),
+    [
+        ({"dtype": "float32", "text_config": {}}, "float32"),
+        ({"torch_dtype": "float32", "text_config": {"dtype": None}}, "float32"),
+        ({"dtype": None, "text_config": {"torch_dtype": "float32"}}, "float32"),
+        ({"dtype": "bfloat16", "text_config": {"torch_dtype": "float32"}}, "float32"),
+    ],
+)
+def test_the_type_of_the_text_part(config: dict[str, Any], dtype: str) -> None:
+    shape = {key: value for key, value in LLAMA_8B.items() if key != "dtype"}
+    config = {**config, "text_config": shape | config["text_config"]}
+    plan = plan_engine(
+        config, GIBIBYTE, 64 * GIBIBYTE, cores=8, accelerator=False, pooling=False, vision=True
+    )
+    assert plan.dtype == dtype
+
+
+def test_a_model_that_sees_is_planned_by_its_text_part_and_has_room_for_images() -> None:
+    text = {**LLAMA_8B, "dtype": None}
+    seeing = {"dtype": "bfloat16", "text_config": text, "vision_config": {"hidden_size": 9}}
+    plans = [
+        plan_engine(
+            config,
+            GIBIBYTE,
+            640 * GIBIBYTE,
+            cores=8,
+            accelerator=False,
+            pooling=False,
+            vision=vision,
+        )
+        for config, vision in ((LLAMA_8B, False), (seeing, True))
+    ]
+    assert plans[0].kv_cache == plans[1].kv_cache
+    assert plans[0].dtype == plans[1].dtype
+    assert plans[1].memory - plans[0].memory == GIBIBYTE

@@ -60,9 +60,58 @@ async def test_a_request_that_is_wrong(worker: Worker) -> None:
 
 
 async def test_a_prompt_that_is_too_long(worker: Worker) -> None:
-    answer = await worker.ask(model(), completion("a" * 1000))
+    generation = completion("a" * 1000)
+    generation.truncate = False
+    answer = await worker.ask(model(), generation)
     assert answer.failure
     assert "longer than the context length" in answer.failure.message
+
+
+THINKS = "{{ range .Messages }}{{ .Content }}<think>{{ .Thinking }}</think>{{ end }}"
+
+
+async def test_thoughts_come_apart(worker: Worker) -> None:
+    generation = completion("<think>ab</think>cd", num_predict=19)
+    generation.template = THINKS
+    answer = await worker.ask(model("a", "", "completion", "thinking"), generation)
+    assert (answer.thinking, answer.text) == ("ab", "cd")
+    assert answer.completed
+    assert answer.completed.usage.completion_tokens == 19
+
+
+async def test_a_format_after_a_thought(worker: Worker) -> None:
+    generation = completion("<think>ab</think>{}", num_predict=19)
+    generation.template = THINKS
+    generation.format.json = True
+    answer = await worker.ask(model("a", "", "completion", "thinking"), generation)
+    assert (answer.thinking, answer.text) == ("ab", "<t")
+    assert answer.completed
+    usage = answer.completed.usage
+    assert (usage.prompt_tokens, usage.completion_tokens) == (19, 19)
+    assert (usage.prompt_duration, usage.completion_duration) == (1, 2 + 1 + 2)
+
+
+async def test_an_answer_that_is_longer_than_the_window(worker: Worker) -> None:
+    generation = completion("abc", num_predict=100, num_ctx=40)
+    answer = await worker.ask(model(), generation)
+    assert len(answer.text) == 100
+    generation.shift = False
+    answer = await worker.ask(model(), generation)
+    assert answer.text == ("abc" * 13)[:37]
+    assert answer.completed
+    assert answer.completed.reason == generation_pb2.FINISH_REASON_LENGTH
+
+
+async def test_cancelling_after_a_shift_frees_the_engine(tmp_path: Path) -> None:
+    async with running_worker(tmp_path, FakeFactory(pace=0.002)) as worker:
+        router = worker.router()
+        router.start(1, model(), completion("abc", num_ctx=16))
+        while len(router.answers[1].text) < 50:
+            await router.read()
+        router.cancel(1)
+        await worker.until(lambda status: not status.models[0].running)
+        assert worker.factory.engines[0].running == 0
+        router.hang_up()
 
 
 async def test_many_sequences_on_one_stream(worker: Worker) -> None:

@@ -33,7 +33,10 @@ def test_a_prompt_without_room_for_an_answer(options: Options, prompt: int) -> N
     "generation",
     [
         Generation(completion=Completion(prompt="x" * 200_000)),
+        Generation(completion=Completion(prompt="x", suffix="x" * 200_000)),
+        Generation(completion=Completion(history=[Message(content="x" * 200_000)])),
         Generation(chat=Chat(messages=[Message(content="x" * 60_000)] * 2)),
+        Generation(chat=Chat(messages=[Message(content="x")] * 150)),
     ],
 )
 def test_a_text_that_cannot_fit_is_refused_unread(generation: Generation) -> None:

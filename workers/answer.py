@@ -1,0 +1,173 @@
+"""One answer: the engine's runs that make it, read, and handed on in deltas."""
+
+import random
+import string
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import replace
+
+from protos.paddock.v1 import generation_pb2
+from workers.engine import Prompt, Step
+from workers.output.parsed import Parsed
+from workers.output.reader import Reader
+from workers.output.thinking import Thought
+from workers.segments import Mark, Segments
+from workers.slot import ReadyEngine
+
+Send = Callable[[generation_pb2.Delta], None]
+
+_STOP = generation_pb2.FINISH_REASON_STOP
+_ID_LETTERS = string.ascii_lowercase + string.digits
+_ID_LENGTH = 8
+
+
+class Answer:
+    """Generates an answer and sends what is certain of it after each step.
+
+    A format binds the answer alone: the model thinks freely before it, and may call a tool
+    instead. So it first runs free. When its thought ends, or when it begins to answer without
+    one, that run is left, what it answered is forgotten, nothing of it having been sent, and
+    a second one, held to the format, goes on from the end of the thought.
+    """
+
+    def __init__(
+        self,
+        ready: ReadyEngine,
+        prompt: Prompt,
+        generation: generation_pb2.Generation,
+        reader: Reader | None,
+        send: Send,
+    ) -> None:
+        if reader and reader.special_tokens:
+            prompt = replace(prompt, special_tokens=True)
+        self.segments = Segments(ready.engine, prompt, generation)
+        self.reason = generation_pb2.FINISH_REASON_UNSPECIFIED
+        self._ready = ready
+        self._reader = reader
+        self._send = send
+        self._formatted = _has_format(generation)
+        self._tools = bool(generation.chat.tools_json)
+        self._called = False
+        self._thought = False  # whether a part of the thought under way was sent
+        self._logprobs: list[generation_pb2.TokenLogprob] = []  # of what is not sent yet
+
+    async def run(self) -> None:
+        """Generate all of it; how it ended is `reason` then.
+
+        Raises:
+            PaddockError: the engine refused it or died.
+        """
+        reader = self._reader
+        if reader is None:
+            await self._pass_on()
+            return
+        free = self._tools or reader.thought is not Thought.OVER
+        if not (self._formatted and free and await self._run_free(reader)):
+            await self._read_to_the_end(reader)
+
+    async def _pass_on(self) -> None:
+        """Send an answer that nobody has to read."""
+        async with aclosing(self.segments.run()) as steps:
+            async for step in steps:
+                if step.text or step.logprobs:
+                    delta = generation_pb2.Delta(content=step.text, logprobs=step.logprobs)
+                    self._send(delta)
+                self.reason = step.reason
+
+    async def _read_to_the_end(self, reader: Reader) -> None:
+        async with aclosing(self.segments.run()) as steps:
+            async for step in steps:
+                await self._read(reader, step)
+                self.reason = step.reason
+        self._hand_on(await reader.finish(), flush=True)
+
+    async def _run_free(self, reader: Reader) -> bool:
+        """Let the model think and call tools; False: an answer in the format comes next."""
+        free = True
+        while free:
+            mark, pending, self._thought = self.segments.mark(), len(self._logprobs), False
+            stop = reader.thought_end if reader.thought is not Thought.OVER else ""
+            answers = not await self._run_until_answer(reader, stop)
+            if not answers and await self._ended_thought(reader, stop, mark):
+                self._hand_on(await reader.feed(stop))
+                free = self._tools
+            elif not answers and await self._is_complete(reader):
+                return True
+            else:
+                self.segments.go_back(mark)
+                del self._logprobs[pending:]
+                free = False
+        if start := reader.begin_answer():
+            self.segments.append(
+                await self._ready.render(
+                    lambda tokenizer: tokenizer.encode(start, add_special_tokens=False)
+                )
+            )
+        return False
+
+    async def _run_until_answer(self, reader: Reader, stop: str) -> bool:
+        """Run free to the end, or `stop`; False: it began to answer, of which nothing is sent."""
+        async with aclosing(self.segments.run(constrained=False, stop=stop)) as steps:
+            async for step in steps:
+                parsed = await reader.feed(step.text)
+                if not self._called:
+                    no_thought = reader.thought is Thought.OVER and not self._thought
+                    if parsed.content.strip() or (no_thought and not self._tools):
+                        return False
+                    parsed.content = ""
+                self._logprobs.extend(step.logprobs)
+                self._hand_on(parsed)
+                self.reason = step.reason
+        return True
+
+    async def _is_complete(self, reader: Reader) -> bool:
+        """Tell whether what ended needs no answer: it was cut off in a thought, or calls tools."""
+        rest = await reader.finish()
+        if not (self._called or rest.calls or self._thought or rest.thinking):
+            return False
+        self._hand_on(rest, flush=True)
+        return True
+
+    async def _ended_thought(self, reader: Reader, stop: str, mark: Mark) -> bool:
+        """Tell whether a thought ended, with the tokens since a mark; its text lacks the end."""
+        if self.reason != _STOP or reader.thought is not Thought.OPEN:
+            return False
+        most = min(len(stop.encode()) + 1, self.segments.answered - mark.answered)
+        tokens = self.segments.held[len(self.segments.held) - most :]
+        return stop in await self._ready.render(lambda tokenizer: tokenizer.decode(tokens))
+
+    async def _read(self, reader: Reader, step: Step) -> None:
+        self._logprobs.extend(step.logprobs)
+        if step.text:
+            self._hand_on(await reader.feed(step.text))
+
+    def _hand_on(self, parsed: Parsed, *, flush: bool = False) -> None:
+        """Send what there is, calls in a delta of their own; `flush`: log probabilities too."""
+        self._thought |= bool(parsed.thinking)
+        if parsed.thinking or parsed.content:
+            self._send_with_logprobs(
+                generation_pb2.Delta(thinking=parsed.thinking, content=parsed.content)
+            )
+        if parsed.calls:
+            self._called = True
+            calls = [
+                generation_pb2.ToolCall(id=_new_id(), name=call.name, arguments_json=call.arguments)
+                for call in parsed.calls
+            ]
+            self._send_with_logprobs(generation_pb2.Delta(tool_calls=calls))
+        if flush and self._logprobs:
+            self._send_with_logprobs(generation_pb2.Delta())
+
+    def _send_with_logprobs(self, delta: generation_pb2.Delta) -> None:
+        delta.logprobs.extend(self._logprobs)
+        self._logprobs.clear()
+        self._send(delta)
+
+
+def _has_format(generation: generation_pb2.Generation) -> bool:
+    constraint = generation.format.WhichOneof("constraint")
+    return constraint == "json_schema" or generation.format.json
+
+
+def _new_id() -> str:
+    return "call_" + "".join(random.choices(_ID_LETTERS, k=_ID_LENGTH))

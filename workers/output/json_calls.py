@@ -1,0 +1,131 @@
+"""Tool calls written as JSON objects, whatever stands around them.
+
+What Ollama's generic parser takes is taken: an object with `name` and `arguments` or
+`parameters`, at any depth, the arguments being an object or a string that holds one; an
+object whose key is a tool's name; or the arguments alone after the name. A call must name
+one of the tools on offer: any other object is text.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+_DEEPEST = 8
+_DECODER = json.JSONDecoder()
+# What may stand after calls and means nothing: brackets, closing tags, special tokens.
+_PUNCTUATION = re.compile(r"(?:[\s,;\[\]`]|</[^<>]*>|<[|｜][^<>]*[|｜]>)*")  # noqa: RUF001
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool's name, and its arguments as the text of a JSON object."""
+
+    name: str
+    arguments: str
+
+
+@dataclass
+class Reading:
+    """The calls of a block, and the text in it that belongs to none of them."""
+
+    calls: list[Call] = field(default_factory=list)
+    rest: str = ""
+
+
+def read_json_calls(block: str, names: Collection[str]) -> Reading:
+    """Find the calls in a block; without one, all of it is the rest."""
+    reading = Reading()
+    position = 0
+    for start, end, value in _objects(block):
+        if calls := _calls(value, block[position:start], names):
+            reading.calls += calls
+        else:
+            reading.rest += block[position:end]
+        position = end
+    tail = block[position:]
+    if not _PUNCTUATION.fullmatch(tail):
+        reading.rest += tail
+    return reading if reading.calls else Reading(rest=block)
+
+
+def arguments_text(arguments: Any) -> str | None:
+    """Give arguments as JSON text, their order kept; None where they are no object.
+
+    A string stands for the object written in it, nothing for an empty one.
+    """
+    try:
+        if isinstance(arguments, str):
+            arguments = json.loads(arguments) if arguments.strip() else {}
+        if arguments is None:
+            arguments = {}
+        if not isinstance(arguments, dict):
+            return None
+        text = json.dumps(arguments, ensure_ascii=False, allow_nan=False)
+        orjson.loads(text)  # Python writes lone surrogates, which nobody else reads
+    except (ValueError, RecursionError):
+        return None
+    return text
+
+
+def _objects(text: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Give the outermost JSON objects of a text with where they begin and end."""
+    start = text.find("{")
+    while start >= 0:
+        end = start + 1
+        try:
+            value, end = _DECODER.raw_decode(text, start)
+        except ValueError:
+            pass  # a brace that opens no object
+        except RecursionError:
+            return
+        else:
+            yield start, end, value
+        start = text.find("{", end)
+
+
+def _calls(value: dict[str, Any], before: str, names: Collection[str]) -> list[Call]:
+    found = list(_within(value, names, _DEEPEST))
+    if not found and not _is_a_call(value, names) and (name := _last_name(before, names)):
+        found = [(name, value)]
+    calls = [(name, arguments_text(arguments)) for name, arguments in found]
+    return [Call(name, arguments) for name, arguments in calls if arguments is not None]
+
+
+def _within(value: Any, names: Collection[str], depth: int) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list) and depth:
+        for each in value:
+            yield from _within(each, names, depth - 1)
+    if not isinstance(value, dict):
+        return
+    if _is_a_call(value, names):
+        if value["name"] in names:
+            yield value["name"], value.get("arguments", value.get("parameters"))
+        return
+    keys = [key for key in value if key in names and isinstance(value[key], dict)]
+    if keys:
+        yield keys[0], value[keys[0]]
+    elif depth:
+        for each in value.values():
+            yield from _within(each, names, depth - 1)
+
+
+def _is_a_call(value: dict[str, Any], names: Collection[str]) -> bool:
+    """Tell whether an object has the form of a call, of whichever tool."""
+    name = value.get("name")
+    if not isinstance(name, str):
+        return False
+    return name in names or "arguments" in value or "parameters" in value
+
+
+def _last_name(text: str, names: Collection[str]) -> str | None:
+    """Find the tool that is named last in a text; of two names at one place, the longer."""
+    found = [
+        (match.end(), len(name), name)
+        for name in names
+        for match in re.finditer(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)
+    ]
+    return max(found)[2] if found else None
