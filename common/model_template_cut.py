@@ -21,6 +21,7 @@ class _Cut:
         self._trees = trees
         self._done = False
         self.called: dict[str, nodes.Block] = {}  # templates that had to be cut, by new names
+        self._names: dict[str, str] = {}  # of called templates, as they are to be called
 
     def block(self, block: nodes.Block) -> nodes.Block:
         kept: list[nodes.TreeNode] = []
@@ -51,15 +52,14 @@ class _Cut:
 
     def _call(self, node: nodes.Call) -> nodes.Call:
         tree = self._trees.get(node.name)
-        name = f"{node.name} until the response"
-        if tree is None or name in self.called:
-            return node
-        self.called[name] = tree  # while it is being cut, a call of itself stays as it is
-        body = self.block(tree)
-        if not self._done:
-            del self.called[name]
-            return node
-        self.called[name] = body
+        if tree is not None and node.name not in self._names:
+            self._names[node.name] = node.name  # while it is cut, a call of itself stays as it is
+            body = self.block(tree)
+            if self._done:
+                name = self._names[node.name] = f"{node.name} until the response"
+                self.called[name] = body
+        name = self._names.get(node.name, node.name)
+        self._done = name != node.name
         return replace(node, name=name)
 
     def _pipe(self, pipe: nodes.Pipe) -> nodes.Pipe:

@@ -1,8 +1,10 @@
 """Rendering a conversation with whichever template a request and its model have."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from common.gotemplate.limits import MAXIMUM_SECONDS, Budget
 from common.model_template import ModelTemplate
 from protos.paddock.v1 import generation_pb2
 from protos.paddock.v1.generation_pb2 import Generation, Message, Think
@@ -20,6 +22,8 @@ class Conversation:
     placeholder: Placeholder
     generation: Generation
     think: Think.ValueType
+    deadline: float = field(default_factory=lambda: time.monotonic() + MAXIMUM_SECONDS)
+    """When all its renderings by a Go template have to be done."""
 
     @property
     def is_marked(self) -> bool:
@@ -48,7 +52,8 @@ class Conversation:
         settings = Generation(
             think=self.think, chat=generation_pb2.Chat(tools_json=self.generation.chat.tools_json)
         )
-        text = render_template(template, settings, messages)
+        budget = Budget(self.deadline - time.monotonic())
+        text = render_template(template, settings, messages, budget)
         images = [image for message in messages for image in message.images]
         return self.placeholder.replace_tags(text, images)
 

@@ -1,6 +1,7 @@
 """From a chat or a completion to the token ids that the engine continues."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from common.errors import CapabilityMissing
@@ -17,6 +18,9 @@ from workers.insert import around_hole, insert_tokens, sizes
 from workers.slot import ReadyEngine
 from workers.template_prompt import render_insert
 from workers.window import refuse_hopeless
+
+# Bytes of a request whose prompt takes a noticeable time to make.
+_LARGE = 500_000
 
 
 class PromptEngine(Protocol):
@@ -38,17 +42,39 @@ class PromptEngine(Protocol):
 async def make_prompt(
     ready: ReadyEngine, spec: model_pb2.ModelSpec, generation: Generation
 ) -> Prompt:
-    """Make the prompt of a request, on the engine's own thread for that; see `render`."""
-    return await ready.render(lambda _: render(ready.engine, spec, generation))
+    """Make the prompt of a request, on one of the engine's threads for that; see `render`.
+
+    What takes long, or may, does not hold up the others.
+    """
+    costly = generation.own_template or generation.ByteSize() > _LARGE
+    return await ready.render(
+        lambda tokenizer: render(ready.engine, spec, generation, tokenizer), costly=costly
+    )
 
 
-def render(engine: PromptEngine, spec: model_pb2.ModelSpec, generation: Generation) -> Prompt:
+async def show_prompt(
+    ready: ReadyEngine, spec: model_pb2.ModelSpec, generation: Generation
+) -> generation_pb2.RenderedPrompt:
+    """Make the prompt of a request to look at, with the text of its `context` before it."""
+    prompt = await make_prompt(ready, spec, generation)
+    context = list(generation.completion.context)
+    earlier = await ready.render(lambda tokenizer: tokenizer.decode(context)) if context else ""
+    return generation_pb2.RenderedPrompt(text=earlier + prompt.text, images=len(prompt.images))
+
+
+def render(
+    engine: PromptEngine,
+    spec: model_pb2.ModelSpec,
+    generation: Generation,
+    tokenizer: Tokenizer | None = None,
+) -> Prompt:
     """Give the prompt of a request to a model.
 
     A chat goes through the request's or the model's Go template, else through the tokenizer's
     own. A completion is a chat of its system prompt, its history and the prompt, after the
     ids of its `context`. A raw one is taken as it is. A prompt that is longer than the window
-    is shortened where the request allows it; see `workers.truncation`.
+    is shortened where the request allows it; see `workers.truncation`. `tokenizer` is the
+    engine's, or a copy of it.
 
     Raises:
         InvalidRequest: the template is wrong or refuses the messages, the prompt is longer
@@ -57,17 +83,21 @@ def render(engine: PromptEngine, spec: model_pb2.ModelSpec, generation: Generati
         CapabilityMissing: images for a model that does not see, a suffix for one that does
             not insert.
     """
-    return _PromptMaker(engine, spec, generation).make()
+    return _PromptMaker(engine, spec, generation, tokenizer or engine.tokenizer).make()
 
 
 class _PromptMaker:
     """One request's way to its prompt."""
 
     def __init__(
-        self, engine: PromptEngine, spec: model_pb2.ModelSpec, generation: Generation
+        self,
+        engine: PromptEngine,
+        spec: model_pb2.ModelSpec,
+        generation: Generation,
+        tokenizer: Tokenizer,
     ) -> None:
         self._engine = engine
-        self._tokenizer = engine.tokenizer
+        self._tokenizer = tokenizer
         self._placeholder = Placeholder(engine.image_placeholder or "")
         self._spec = spec
         self._generation = generation
@@ -97,17 +127,27 @@ class _PromptMaker:
         prefix, suffix, write = completion.prompt, completion.suffix, self._insert_writer()
         return self._fitter.largest(
             sizes(len(prefix) + len(suffix)),
-            lambda size: Draft(write(*around_hole(prefix, suffix, size))),
+            lambda size: self._after_context(write(*around_hole(prefix, suffix, size))),
         )
+
+    def _after_context(self, text: str, images: Sequence[bytes] = ()) -> Draft:
+        """Give the draft of a text that goes on from the request's context."""
+        # The images of a context did not come along, so their places go as well.
+        places = self._placeholder.special_tokens(self._tokenizer)
+        given = self._generation.completion.context
+        context = [token for token in given if token not in places]
+        if not context:
+            return Draft(text, images)
+        text = text.removeprefix(self._tokenizer.bos_token or "")
+        return Draft(text, images, is_marked=True, context=context)
 
     def _insert_writer(self) -> Callable[[str, str], str]:
         """Give what makes a prompt of the texts before and after a hole."""
         if self._generation.template:
             template = ModelTemplate.parse(self._generation.template)
-            if template.uses("suffix"):
-                return lambda prefix, suffix: render_insert(
-                    template, Completion(prompt=prefix, suffix=suffix)
-                )
+            return lambda prefix, suffix: render_insert(
+                template, Completion(prompt=prefix, suffix=suffix)
+            )
         added = {token.content for token in self._tokenizer.added_tokens_decoder.values()}
         tokens = insert_tokens(added)
         if tokens is None:
@@ -121,12 +161,9 @@ class _PromptMaker:
         messages = [*completion.history, user]
         if completion.system:
             messages.insert(0, Message(role="system", content=completion.system))
-        # The images of a context did not come along, so their places go as well.
-        places = self._placeholder.special_tokens(self._tokenizer)
-        context = [token for token in completion.context if token not in places]
-        return self._conversation(messages, context)
+        return self._conversation(messages)
 
-    def _conversation(self, messages: Sequence[Message], context: Sequence[int] = ()) -> Prompt:
+    def _conversation(self, messages: Sequence[Message]) -> Prompt:
         self._require_sight(image for message in messages for image in message.images)
         conversation = Conversation(
             self._tokenizer, self._placeholder, self._generation, self._think
@@ -134,10 +171,8 @@ class _PromptMaker:
 
         def draft(kept: Sequence[Message]) -> Draft:
             placed = conversation.render(kept)
-            if not context:
-                return Draft(placed.text, placed.images, conversation.is_marked)
-            text = placed.text.removeprefix(self._tokenizer.bos_token or "")
-            return Draft(text, placed.images, is_marked=True, context=context)
+            after = self._after_context(placed.text, placed.images)
+            return after if after.context else replace(after, is_marked=conversation.is_marked)
 
         return self._fitter.newest(messages, draft)
 

@@ -7,6 +7,7 @@ say. See `workers.logits`.
 
 from typing import Any
 
+import orjson
 from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 
 from protos.paddock.v1 import generation_pb2
@@ -70,5 +71,15 @@ def _constraint(wanted: generation_pb2.Format) -> StructuredOutputsParams | None
         case "json":
             return StructuredOutputsParams(json_object=True) if wanted.json else None
         case "json_schema":
-            return StructuredOutputsParams(json=wanted.json_schema)
+            return StructuredOutputsParams(json=_lenient(wanted.json_schema))
     return None
+
+
+def _lenient(schema: str) -> str:
+    """Tell the engine to leave out of a schema what it cannot enforce, as Ollama does.
+
+    Clients send whole schemas of data classes: `uniqueItems`, `format: "path"` and their like
+    would be refused otherwise. See "x-guidance" in the documentation of llguidance.
+    """
+    document = orjson.loads(schema)
+    return orjson.dumps({**document, "x-guidance": {"lenient": True}}).decode()

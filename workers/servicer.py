@@ -12,7 +12,7 @@ import grpc
 from protos.paddock.v1 import generation_pb2, inference_pb2, worker_pb2, worker_pb2_grpc
 from workers.embedding import embed
 from workers.models import Models
-from workers.prompt import make_prompt
+from workers.prompt import show_prompt
 from workers.run import RunStream
 from workers.status import describe, worker_identity
 
@@ -75,8 +75,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
     ) -> generation_pb2.RenderedPrompt:
         keep_alive = request.keep_alive if request.HasField("keep_alive") else None
         async with self._models.use(request.spec, keep_alive) as ready:
-            prompt = await make_prompt(ready, request.spec, request.generation)
-        return generation_pb2.RenderedPrompt(text=prompt.text, images=len(prompt.images))
+            return await show_prompt(ready, request.spec, request.generation)
 
     async def Embed(
         self, request: worker_pb2.EmbedSequencesRequest, context: _Context

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -18,17 +19,27 @@ UNLOADING = worker_pb2.WorkerModel.STATE_UNLOADING
 
 
 class ReadyEngine:
-    """An engine, and the thread on which its prompts are made."""
+    """An engine, and the threads on which its prompts are made.
+
+    There is one for what takes no time, and one for what may take long. Each has a tokenizer
+    of its own, which no two threads may use at once. They end with this object.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        # One, since no two threads may use a tokenizer at once. It ends with this object.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="render")
+        self._costly = ThreadPoolExecutor(max_workers=1, thread_name_prefix="render-costly")
+        self._copied: asyncio.Task[Tokenizer] | None = None
 
-    async def render(self, make: Callable[[Tokenizer], T]) -> T:
-        """Make something with the tokenizer, after all who asked before."""
+    async def render(self, make: Callable[[Tokenizer], T], *, costly: bool = False) -> T:
+        """Make something with the tokenizer, after all of its kind who asked before."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, make, self.engine.tokenizer)
+        if not costly:
+            return await loop.run_in_executor(self._thread, make, self.engine.tokenizer)
+        if self._copied is None:
+            self._copied = asyncio.create_task(self.render(deepcopy))
+        tokenizer = await asyncio.shield(self._copied)
+        return await loop.run_in_executor(self._costly, make, tokenizer)
 
 
 @dataclass(eq=False)

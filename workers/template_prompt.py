@@ -23,6 +23,7 @@ def render_template(
     template: ModelTemplate,
     generation: generation_pb2.Generation,
     messages: Sequence[generation_pb2.Message],
+    budget: Budget | None = None,
 ) -> str:
     """Give the prompt that a template makes of messages.
 
@@ -30,7 +31,8 @@ def render_template(
     in the message's content, else at its beginning. Consecutive messages of one role are one,
     their contents apart by an empty line, except those of tools. A template that uses
     `.Messages` gets them all; another one is run once a turn, with `.System`, `.Prompt` and
-    `.Response`, and ends with the last turn's response.
+    `.Response`, and ends with the last turn's response. Renderings of one request may share a
+    budget.
 
     Raises:
         TemplateError: the template fails on the messages.
@@ -38,7 +40,7 @@ def render_template(
     """
     turns = _collate(messages)
     if not template.uses("messages"):
-        return _render_turns(template, turns, _thinking(generation.think))
+        return _render_turns(template, turns, _thinking(generation.think), budget or Budget())
     system = (turn.content for turn in turns if turn.message.role == "system")
     return template.template.execute(
         {
@@ -47,7 +49,8 @@ def render_template(
             "Tools": bind_tools(generation.chat.tools_json),
             "Response": "",
             **_thinking(generation.think),
-        }
+        },
+        budget,
     )
 
 
@@ -110,14 +113,16 @@ def _with_image_tags(
 
 
 def _render_turns(
-    template: ModelTemplate, turns: Iterable[_Turn], thinking: dict[str, object]
+    template: ModelTemplate,
+    turns: Iterable[_Turn],
+    thinking: dict[str, object],
+    budget: Budget,
 ) -> str:
     """Run the template once a turn: a system prompt, a prompt and its response, where given.
 
     A turn ends where what comes next would replace something in it. Messages of other roles,
     as of tools, have no place in this form.
     """
-    budget = Budget()
     rendered: list[str] = []
     said: dict[str, str] = {}
     for turn in turns:

@@ -12,12 +12,18 @@ from workers.template_json import Fields, parse_object
 
 
 class Object(Bound, dict[str, object]):
-    """A map that prints as JSON, in the order in which it was made."""
+    """A map that prints as JSON, in the order in which it was made.
 
-    def __init__(self, type_name: str, items: Mapping[str, object] | None) -> None:
+    A key that it lacks has the value `zero`.
+    """
+
+    def __init__(
+        self, type_name: str, items: Mapping[str, object] | None, zero: object = None
+    ) -> None:
         super().__init__(items or {})
         self.type_name = type_name
         self._is_nil = items is None
+        self._zero = zero
 
     def own_text(self) -> str | None:
         """Print as an empty one where there is none."""
@@ -26,6 +32,10 @@ class Object(Bound, dict[str, object]):
     def json_value(self) -> object:
         """Give its items."""
         return None if self._is_nil else dict(self)
+
+    def zero_element(self) -> object:
+        """Give `zero`."""
+        return self._zero
 
 
 class Tools(Bound, list[object]):
@@ -139,7 +149,7 @@ def _bind_parameters(parameters: Fields) -> Struct:
             "Defs": parameters.value("$defs"),
             "Items": parameters.value("items"),
             "Required": parameters.texts("required") or NilSlice(),
-            "Properties": Object("template.templateProperties", in_order),
+            "Properties": Object("template.templateProperties", in_order, _NO_PROPERTY),
         },
         {
             "Type": "type",
@@ -184,3 +194,5 @@ _PROPERTY_TAGS = {
     "Properties": "properties,omitnil",
     "Required": "required,omitempty",
 }
+
+_NO_PROPERTY = _bind_property(Fields({}, ""))

@@ -11,7 +11,7 @@ from common.gotemplate.functions import Function, ShortCircuit
 from common.gotemplate.lexer import column_of
 from common.gotemplate.limits import Budget, EvaluationFailed, clip
 from common.gotemplate.quoting import quote
-from common.gotemplate.values import Bound, Struct, type_name
+from common.gotemplate.values import Bound, Struct, element, type_name
 from common.gotemplate.variables import Variables
 
 
@@ -194,7 +194,8 @@ class Expressions:
             if isinstance(value, Struct) and name in value.fields:
                 value, within = value.fields[name], ""
             elif isinstance(value, dict):
-                value, within = value.get(name), "" if isinstance(value, Bound) else "interface {}"
+                within = "" if isinstance(value, Bound) else "interface {}"
+                value = element(value, name)
             else:
                 self.fail(f"can't evaluate field {name} in type {within or type_name(value)}")
         return value

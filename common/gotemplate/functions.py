@@ -11,6 +11,7 @@ from common.gotemplate.printing import NO_VALUE, print_line, print_values
 from common.gotemplate.quoting import is_printable
 from common.gotemplate.values import (
     byte_length,
+    element,
     encode,
     slice_bytes,
     type_name,
@@ -52,7 +53,7 @@ def length(value: object) -> int:
 
 
 def index(item: object, *indexes: object) -> object:
-    """Give `item[i][j]...`; a key that a map does not have gives nil."""
+    """Give `item[i][j]...`; a key that a map lacks gives its zero element."""
     if item is None:
         raise EvaluationFailed("index of untyped nil")
     for position in indexes:
@@ -66,7 +67,7 @@ def _index(item: object, position: object) -> object:
     if isinstance(item, dict):
         if not isinstance(position, str):
             raise EvaluationFailed(_not_a_key(position))
-        return item.get(position)
+        return element(item, position)
     sequence = encode(item) if isinstance(item, str) else item
     if not isinstance(sequence, list | tuple | bytes):
         raise EvaluationFailed(f"can't index item of type {type_name(item).removeprefix('*')}")

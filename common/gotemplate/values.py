@@ -26,6 +26,10 @@ class Bound:
         """Give the plain value that stands for it in JSON; an object's order is kept."""
         raise NotImplementedError
 
+    def zero_element(self) -> object:
+        """Give what a map has at a key that it lacks: the zero value of its elements' type."""
+        return None
+
 
 class Struct(Bound):
     """A value with a fixed set of fields: asking for another one is an error.
@@ -93,6 +97,13 @@ def items_in_order(value: dict[str, object]) -> list[tuple[str, object]]:
     """Give a map's items as `range` and printing meet them."""
     items = value.items()
     return list(items) if isinstance(value, Bound) else sorted(items)
+
+
+def element(value: dict[str, object], key: str) -> object:
+    """Give what a map has at a key, there or not."""
+    if key in value:
+        return value[key]
+    return value.zero_element() if isinstance(value, Bound) else None
 
 
 def encode(text: str) -> bytes:

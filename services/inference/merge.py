@@ -20,6 +20,7 @@ def merge(
     merged = generation_pb2.Generation()
     merged.CopyFrom(asked)
     merged.options.CopyFrom(merge_options(default_options(), model.parameters, asked.options))
+    merged.own_template = bool(merged.template)
     if not merged.template:
         merged.template = model.template
     if merged.think == generation_pb2.THINK_UNSPECIFIED and can(model, "thinking"):

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from common.errors import PaddockError
+from common.options import merge_options
 from common.rpc import rpc_errors
 from protos.paddock.v1 import (
     generation_pb2,
@@ -74,6 +75,7 @@ class Router:
         arrived = time.monotonic_ns()
         model = await self._resolve(request.model)
         require(model, request.model, "embedding", "embeddings")
+        request.options.CopyFrom(merge_options(model.parameters, request.options))
         asked = worker_pb2.EmbedSequencesRequest(spec=model.spec, request=request)
         with self._admission.admit(model.spec.weights, self._slots(model.spec)):
             response = await self._attempt(model.spec, lambda worker: worker.embed(asked))

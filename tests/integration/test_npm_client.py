@@ -80,7 +80,7 @@ def test_making_and_removing_models(results: Any) -> None:
     assert results["create"][-1] == {"status": "success"}
     assert results["copied"]["system"] == "You are Mario."
     assert [status["status"] for status in results["deleted"]] == ["success", "success"]
-    assert not any("npm-" in model["name"] for model in results["list"]["models"])
+    assert not any("npm-" in model["name"] for model in results["left"]["models"])
 
 
 def test_errors_have_status_and_text(results: Any) -> None:

@@ -41,7 +41,8 @@ class Mirostat:
         chosen = draw(kept[None], number)[0, 0]
         surprise = -float(kept.log_softmax(dim=0)[chosen]) / math.log(2)
         error = surprise - self._settings.mirostat_tau
-        self._next_limit = self._limit - self._settings.mirostat_eta * error
+        if math.isfinite(error):  # a broken model's logits are no numbers
+            self._next_limit = self._limit - self._settings.mirostat_eta * error
         return tokens[chosen]
 
     def _kept(self, log_probabilities: Tensor) -> int:

@@ -86,6 +86,7 @@ const results = {
     await client.delete({ model: 'npm-mario' }),
     await client.delete({ model: 'npm-luigi' }),
   ],
+  left: await client.list(),
   ps: await client.ps(),
   missing: await failure(() => client.chat({ model: 'npm-none', messages: [question] })),
   blind: await failure(() =>

@@ -53,6 +53,7 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
         self.canceled: list[int] = []
         self.started: list[worker_pb2.StartSequence] = []
         self.rendered: list[worker_pb2.RenderSequenceRequest] = []
+        self.embedded: list[inference_pb2.EmbedRequest] = []
         self._changed = asyncio.Condition()
         self._server = Server()
 
@@ -166,6 +167,7 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
     async def Embed(
         self, request: worker_pb2.EmbedSequencesRequest, context: Any
     ) -> inference_pb2.EmbedResponse:
+        self.embedded.append(request.request)
         vectors = [
             inference_pb2.Embedding(values=[float(len(text))]) for text in request.request.inputs
         ]

@@ -197,6 +197,17 @@ async def test_errors_before_any_worker_is_asked(cluster: Cluster) -> None:
     assert not any(worker.started for worker in cluster.workers)
 
 
+async def test_a_model_s_own_options_hold_for_embedding(cluster: Cluster) -> None:
+    model = cluster.models["one"]
+    model.spec.capabilities.append("embedding")
+    model.parameters.num_ctx = 32
+    for options in (None, generation_pb2.Options(num_ctx=16)):
+        asked = inference_pb2.EmbedRequest(model="one", inputs=["x"], options=options)
+        await cluster.router.embed(asked)
+    embedded = [request for worker in cluster.workers for request in worker.embedded]
+    assert [request.options.num_ctx for request in embedded] == [32, 16]
+
+
 async def test_what_a_model_cannot_do_is_refused_before_any_worker_is_asked(
     cluster: Cluster,
 ) -> None:
