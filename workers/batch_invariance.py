@@ -4,31 +4,34 @@ Otherwise their last bits depend on it, and with them, sooner or later, which to
 neither a seed nor a temperature of 0 would give the same text alone and in a crowd.
 """
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from torch import Tensor, nn
 
+_AT_ONCE = 1024  # as measured, for bfloat16 and for float32
+
 Linear = Callable[[Tensor, Any, Any], Tensor]
 
 
-def attend_whole_contexts(key_heads: int, threads: int) -> None:
+def attend_whole_contexts(
+    environment: MutableMapping[str, str], key_heads: int, threads: int
+) -> None:
     """Tell vLLM not to cut a long context into parts that threads share, and add up later.
 
     Where it cuts depends on the other sequences. It only gains from that with more threads
     than there are heads to share out; then reproducibility would cost too much.
     """
     if threads <= key_heads:
-        os.environ.setdefault("VLLM_CPU_ATTN_SPLIT_KV", "0")
+        environment.setdefault("VLLM_CPU_ATTN_SPLIT_KV", "0")
 
 
 def multiply_in_pairs(model: nn.Module) -> None:
-    """Let the linear layers of a loaded model multiply a single row as two.
+    """Let the linear layers of a loaded model multiply a single long row as two.
 
-    oneDNN multiplies one row by another method than several, with other last bits; among
-    several, a row's result does not depend on the others. It takes hardly longer, for the
-    time goes into reading the weights.
+    oneDNN adds up the products of one row in another order than those of several, where
+    there are more than it takes at once; among several, a row's result does not depend on
+    the others. Two take little longer than one, for the time goes into reading the weights.
     """
     for module in model.modules():
         linear: Linear | None = getattr(module, "cpu_linear", None)
@@ -38,7 +41,7 @@ def multiply_in_pairs(model: nn.Module) -> None:
 
 def _in_pairs(linear: Linear) -> Linear:
     def multiply(rows: Tensor, weight: Any, bias: Any) -> Tensor:
-        if rows.dim() != 2 or len(rows) != 1:
+        if rows.dim() != 2 or len(rows) != 1 or rows.shape[1] <= _AT_ONCE:
             return linear(rows, weight, bias)
         return linear(rows.repeat(2, 1), weight, bias)[:1]
 

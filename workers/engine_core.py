@@ -42,7 +42,7 @@ class EngineWorker(_Base):
             if torch.cpu._is_amx_tile_supported():
                 torch.cpu._init_amx()
             torch.set_num_threads(self._threads)
-            attend_whole_contexts(self._key_heads(), self._threads)
+            attend_whole_contexts(os.environ, self._key_heads(), self._threads)
         super().init_device()
 
     def _key_heads(self) -> int:

@@ -1,5 +1,6 @@
 """vLLM's log probabilities in the form that goes over the wire."""
 
+import codecs
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -44,15 +45,21 @@ class LogprobReader:
 
     They are those of the model, before any option had its effect. A token that is held
     back, because a stop string may begin with it, waits for its text; the stop string's
-    own tokens, and the one that ends the answer, are never shown.
+    own tokens, and the one that ends the answer, are never shown. `special_tokens` tells
+    whether special tokens are part of the text.
     """
 
-    def __init__(self, token_bytes: TokenBytes, alternatives: int) -> None:
+    def __init__(
+        self, token_bytes: TokenBytes, alternatives: int, *, special_tokens: bool = False
+    ) -> None:
         self._bytes = token_bytes
         self._alternatives = alternatives
         self._waiting: deque[tuple[int, generation_pb2.TokenLogprob]] = deque()
-        self._read = 0  # bytes of tokens
-        self._written = 0  # bytes of text
+        self._special_tokens = special_tokens
+        # As tokenizers do it: what is no character becomes U+FFFD, which is a character.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._read = 0  # characters of tokens
+        self._written = 0  # characters of text
 
     def read(self, completion: Completion) -> list[generation_pb2.TokenLogprob]:
         """Give the log probabilities that belong to a step's text."""
@@ -76,19 +83,26 @@ class LogprobReader:
         message.alternatives.extend(
             self._message(*alternative) for alternative in best[: self._alternatives]
         )
+        in_text = self._special_tokens or not self._bytes.is_special(token)
+        data = message.token_bytes if in_text else b""
+        if data and not _continues_character(data):
+            self._read += len(self._decoder.decode(b"", final=True))  # one that was cut off
         self._waiting.append((self._read, message))
-        if not self._bytes.is_special(token):
-            self._read += len(message.token_bytes)
+        self._read += len(self._decoder.decode(data))
 
     def _write(self, text: str) -> None:
         if text and not self._written and self._waiting:
             first = self._waiting[0][1].token_bytes
             # Some tokenizers drop the space before an answer's first word.
             self._written += first.startswith(b" ") and not text.startswith(" ")
-        self._written += len(text.encode())
+        self._written += len(text)
 
     def _message(self, token: int, logprob: Logprob) -> generation_pb2.TokenLogprob:
         data = self._bytes.of(token, logprob.decoded_token or "")
         return generation_pb2.TokenLogprob(
             token=data.decode("utf-8", "replace"), logprob=logprob.logprob, token_bytes=data
         )
+
+
+def _continues_character(data: bytes) -> bool:
+    return data[0] & 0b1100_0000 == 0b1000_0000

@@ -18,7 +18,11 @@ class TokenBytes:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._special: frozenset[int] = frozenset(tokenizer.all_special_ids)
+        added = getattr(tokenizer, "added_tokens_decoder", {})
+        # Those that only decoding knows to be special are not among the tokenizer's own.
+        self._special: frozenset[int] = frozenset(tokenizer.all_special_ids).union(
+            number for number, token in added.items() if token.special
+        )
         self._added: dict[int, str] = {
             number: text for text, number in tokenizer.get_added_vocab().items()
         }
@@ -28,7 +32,7 @@ class TokenBytes:
         self._is_textual = _SPACE in decoder or "ByteFallback(" in decoder
 
     def is_special(self, token: int) -> bool:
-        """Tell whether a token never becomes text of an answer."""
+        """Tell whether a token is left out of a text that is to have no special tokens."""
         return token in self._special
 
     def of(self, token: int, decoded: str) -> bytes:

@@ -171,17 +171,21 @@ class VllmEngine:
                     generation, tokens, window, accelerator=self._limits.accelerator
                 )
                 parameters.skip_special_tokens = not prompt.special_tokens
-                logprobs = self._logprobs(generation)
+                logprobs = self._logprobs(prompt, generation)
                 number = f"sequence-{next(self._numbers)}"
                 outputs = self._llm.generate(given, parameters, number)
                 async with aclosing(outputs):
                     async for output in outputs:
                         yield _step(output, logprobs)
 
-    def _logprobs(self, generation: generation_pb2.Generation) -> LogprobReader | None:
+    def _logprobs(
+        self, prompt: Prompt, generation: generation_pb2.Generation
+    ) -> LogprobReader | None:
         if not generation.HasField("logprobs"):
             return None
-        return LogprobReader(self._token_bytes, generation.logprobs)
+        return LogprobReader(
+            self._token_bytes, generation.logprobs, special_tokens=prompt.special_tokens
+        )
 
     @cached_property
     def _token_bytes(self) -> TokenBytes:

@@ -1,4 +1,6 @@
 import logging
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,3 +113,18 @@ def test_nothing_is_lost_from_the_layers() -> None:
     layer = Options(stop=["a"])
     merge_options(default_options(), layer, Options(stop=["b"]))
     assert layer == Options(stop=["a"])
+
+
+def test_every_option_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "options.md").read_text()
+    table, rest = page.split("Accepted for clients' sake")
+    documented = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    assert documented == INTEGERS | FLOATS | {"stop"}
+    assert set(re.findall(r"`(\w+)`", rest.split("\n## ")[0])) == WITHOUT_EFFECT.keys()
+
+
+def test_the_documented_defaults_are_the_defaults() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "options.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (-?[\d.]+) \|", page, re.MULTILINE)
+    documented = parse_options({name: float(value) for name, value in rows})
+    assert documented == default_options()

@@ -25,6 +25,9 @@ class LetterTokenizer:
         self.free = Event()
         self.free.set()
 
+    def __deepcopy__(self, memo: object) -> "LetterTokenizer":
+        return LetterTokenizer()
+
     def apply_chat_template(self, conversation: Any, **arguments: Any) -> Any:
         lines = [self.chat_template.format(**message) for message in conversation]
         return "".join(lines) + "assistant: "

@@ -15,6 +15,7 @@ TEXTS = {
     6: "é".encode()[1:],
     7: b".",
     8: b" Hi",
+    9: b"<think>",
 }
 
 
@@ -22,7 +23,7 @@ class Table:
     """Stands for the vocabulary."""
 
     def is_special(self, token: int) -> bool:
-        return token == 0
+        return token in (0, 9)
 
     def of(self, token: int, decoded: str) -> bytes:
         return TEXTS[token]
@@ -47,8 +48,8 @@ class Added:
             self.logprobs = [{token: Found(-1.0)} for token in self.token_ids]
 
 
-def read(*steps: Added) -> list[list[bytes]]:
-    reader = LogprobReader(Table(), 0)  # type: ignore[arg-type]
+def read(*steps: Added, special_tokens: bool = False) -> list[list[bytes]]:
+    reader = LogprobReader(Table(), 0, special_tokens=special_tokens)  # type: ignore[arg-type]
     return [[each.token_bytes for each in reader.read(step)] for step in steps]
 
 
@@ -87,6 +88,29 @@ def test_a_stop_string_s_own_tokens_are_not_shown() -> None:
     assert read(*steps) == [[b"Hel"], [], []]
     steps = [Added("Hel", [1]), Added("l", [2], "stop", stop_reason="o")]
     assert read(*steps) == [[b"Hel"], [b"lo"]]
+
+
+def test_special_tokens_in_the_text_count_as_text() -> None:
+    """Else the text is taken for that of tokens which a stop string holds back."""
+    held_back = [Added("", [2]), Added("", [3], "stop", stop_reason="lo w")]
+    shown = read(Added("<think>Hel", [9, 1]), *held_back, special_tokens=True)
+    assert shown == [[b"<think>", b"Hel"], [], []]
+    assert read(Added("Hel", [9, 1]), *held_back) == [[b"<think>", b"Hel"], [], []]
+
+
+def test_half_a_character_is_one_character_of_text() -> None:
+    """Tokenizers write U+FFFD for it, which has more bytes than it."""
+    held_back = [Added("", [2]), Added("", [3], "stop", stop_reason="lo w")]
+    assert read(Added("", [5]), Added("\ufffdHel", [1]), *held_back) == [
+        [],
+        [b"\xc3", b"Hel"],
+        [],
+        [],
+    ]
+    assert read(Added("", [5]), Added("\ufffd", [1], "stop", stop_reason="Hel")) == [
+        [],
+        [b"\xc3"],
+    ]
 
 
 def test_a_space_that_the_tokenizer_drops_is_no_text() -> None:

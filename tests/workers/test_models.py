@@ -221,6 +221,20 @@ async def test_a_slow_tokenizer_holds_up_its_own_model_alone(worker: Worker) -> 
     router.hang_up()
 
 
+async def test_a_costly_prompt_holds_up_its_own_kind_alone(worker: Worker) -> None:
+    await load(worker, model())
+    router = worker.router()
+    slow = completion("abc", num_predict=3, raw=False)
+    slow.template, slow.own_template = "{{ range 10000000 }}{{ end }}", True
+    router.start(1, model(), slow)
+    answer = await worker.ask(model(), completion("xyz", num_predict=3))
+    assert answer.text == "xyz"
+    assert not router.answers[1].failure
+    [answer] = await router.finish()
+    assert answer.failure
+    router.hang_up()
+
+
 async def test_the_thread_of_a_model_ends_with_it(worker: Worker) -> None:
     def threads() -> int:
         return sum(thread.name.startswith("render") for thread in threading.enumerate())

@@ -31,6 +31,13 @@ async def test_it_is_shown_as_it_is_shortened(worker: Worker) -> None:
     assert await render(worker, completion("y" * 5000)) == "y" * 502
 
 
+async def test_what_was_said_before_is_shown_as_well(worker: Worker) -> None:
+    earlier = [ord(letter) for letter in "said. "]
+    generation = completion("Hi", raw=False)
+    generation.completion.context.extend(earlier)
+    assert await render(worker, generation) == "said. user: Hi\nassistant: "
+
+
 async def test_a_request_that_is_refused(worker: Worker) -> None:
     generation = completion("Hi")
     generation.completion.images.append(b"png")

@@ -320,6 +320,35 @@ def test_schemas(text: str, schema: object, expected: str) -> None:
     assert rendered(TOOLS_TEMPLATE % text, user("a"), tools=(given,)) == expected
 
 
+@pytest.mark.parametrize("schema", [{}, {"properties": {"x": {"type": "string"}}}])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{ .Function.Parameters.Properties.nope.Type }}", ""),
+        ("{{ with .Function.Parameters.Properties }}{{ .nope.Description }}{{ end }}", ""),
+        ('{{ (index .Function.Parameters.Properties "nope").Description }}', ""),
+        ("{{ .Function.Parameters.Properties.nope.Enum }}", "[]"),
+        ("{{ len .Function.Parameters.Properties.nope.Required }}", "0"),
+        ("{{ .Function.Parameters.Properties.nope.Items }}", "<no value>"),
+        ("{{ if .Function.Parameters.Properties.nope }}true{{ end }}", "true"),
+        ("{{ toTypeScriptType .Function.Parameters.Properties.nope }}", "any"),
+        ("{{ .Function.Parameters.Properties.nope }}", "{}"),
+    ],
+)
+def test_a_property_that_is_missing_is_an_empty_one(
+    schema: object, text: str, expected: str
+) -> None:
+    given = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    assert rendered(TOOLS_TEMPLATE % text, user("a"), tools=(given,)) == expected
+
+
+def test_fields_that_no_property_has() -> None:
+    with pytest.raises(TemplateError, match="can't evaluate field Nope in type"):
+        rendered(
+            TOOLS_TEMPLATE % "{{ .Function.Parameters.Properties.nope.Nope }}", tools=(WEATHER,)
+        )
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -328,6 +357,7 @@ def test_schemas(text: str, schema: object, expected: str) -> None:
             "at=<no value>;city=Oslo;n=1;",
         ),
         ("{{ .Function.Arguments.city }} {{ .Function.Arguments.none }}", "Oslo <no value>"),
+        ('{{ index .Function.Arguments "none" }}', "<no value>"),
         ("{{ .ID }} {{ .Function.Name }} {{ .Function.Index }}", "call_1 weather 0"),
         ("{{ json .Function.Arguments }}", '{"at":null,"city":"Oslo","n":1}'),
         ("{{ eq .Function.Arguments.n 1.0 }}", "true"),

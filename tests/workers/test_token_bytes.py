@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models
+from tokenizers import AddedToken, Tokenizer, decoders, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from workers.token_bytes import TokenBytes
@@ -42,6 +42,18 @@ def test_special_tokens_are_their_texts() -> None:
     assert table.of(end, "") == b"<|im_end|>"
     assert table.is_special(end)
     assert not table.is_special(0)
+
+
+def test_what_decoding_skips_is_special() -> None:
+    backend = Tokenizer(models.BPE({"a": 0}, []))
+    backend.add_special_tokens([AddedToken("<x>", special=True)])
+    backend.add_tokens([AddedToken("<y>")])
+    tokenizer: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=backend
+    )
+    assert tokenizer.decode([0, 1, 2], skip_special_tokens=True) == "a <y>"
+    table = TokenBytes(tokenizer)
+    assert [table.is_special(token) for token in range(3)] == [False, True, False]
 
 
 @pytest.mark.parametrize(

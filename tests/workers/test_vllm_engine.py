@@ -106,6 +106,25 @@ async def test_a_schema(engine: Engine) -> None:
     assert isinstance(answer["sure"], bool)
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": {"type": "integer"}, "minItems": 1, "uniqueItems": True},
+        {"type": "object", "properties": {"p": {"type": "string", "format": "path"}}},
+        {"type": "object", "properties": {"n": {"type": "integer", "not": {"const": 3}}}},
+    ],
+    ids=str,
+)
+async def test_what_a_schema_asks_for_in_vain_is_left_out(
+    engine: Engine, schema: dict[str, object]
+) -> None:
+    wanted = generation_pb2.Format(json_schema=json.dumps(schema))
+    generation = generation_pb2.Generation(format=wanted)
+    generation.options.num_predict = 30
+    steps = [step async for step in engine.generate(chat(engine, "Hi"), generation)]
+    assert text(steps).startswith("[" if schema["type"] == "array" else "{")
+
+
 async def test_a_schema_that_is_none(engine: Engine) -> None:
     wanted = generation_pb2.Format(json_schema='{"type": "nonsense"}')
     with pytest.raises(InvalidRequest):

@@ -7,7 +7,7 @@ from typing import Any
 from workers.engine import Tokenizer
 from workers.output.blocks import Block
 from workers.output.formats import ToolFormat
-from workers.output.json_calls import Call, Reading, read_json_calls
+from workers.output.json_calls import Call, Reading, ToolNames, read_json_calls
 from workers.slot import ReadyEngine
 
 _NAME = re.compile(r"[\w./:-]+")
@@ -26,17 +26,19 @@ class BlockReader:
         self._ready = ready
         self._parser = tool_format.parser
         self._tools = tools
-        self._names = frozenset(filter(None, map(_name, tools)))
+        self._names = ToolNames(filter(None, map(_name, tools)))
 
     async def __call__(self, block: Block) -> Reading:
         """Give the calls of a block and the text in it that belongs to none."""
         if block.format.strict and not block.closed:
             return Reading(rest=block.text)
-        if self._parser:
-            # On the tokenizer's thread: parsers look at it, and some take their time.
-            calls = await self._ready.render(lambda tokenizer: self._parse(tokenizer, block))
-            if calls and all(self._is_valid(call, block) for call in calls):
-                return Reading(calls)
+        # On the tokenizer's thread: parsers look at it, and any reading may take its time.
+        return await self._ready.render(lambda tokenizer: self._read(tokenizer, block))
+
+    def _read(self, tokenizer: Tokenizer, block: Block) -> Reading:
+        calls = self._parse(tokenizer, block) if self._parser else []
+        if calls and all(self._is_valid(call, block) for call in calls):
+            return Reading(calls)
         return read_json_calls(block.text, self._names)
 
     def _parse(self, tokenizer: Tokenizer, block: Block) -> list[Call]:

@@ -46,8 +46,8 @@ class BlockSplitter:
     def __init__(self, formats: Sequence[BlockFormat]) -> None:
         self._formats = formats
         self._inside: BlockFormat | None = None
+        self._block: list[str] = []  # the pieces of a block so far, which hold no closing
         self._held = ""
-        self._searched = 0  # characters of a block that hold no closing
         self._bracket = _Bracket("{")
         self._leading = True  # nothing so far but blocks that are bracketed
 
@@ -66,7 +66,8 @@ class BlockSplitter:
         """Give what was held back, when nothing more comes."""
         if self._inside:
             open_end = self._inside.closing is None and not self._inside.leading
-            return [Block(self._held, self._inside, closed=open_end)]
+            text = "".join((*self._block, self._held))
+            return [Block(text, self._inside, closed=open_end)]
         return [self._held] if self._held else []
 
     def _next(self) -> str | Block | None:
@@ -83,28 +84,36 @@ class BlockSplitter:
         if not starts:
             return None
         at, _, self._inside = min(starts)
-        self._searched = len(self._inside.opening)
-        self._bracket = _Bracket(self._inside.opening)
-        return self._text(at)
+        text = self._text(at)
+        opening = self._inside.opening
+        self._block, self._held = [opening], self._held.removeprefix(opening)
+        self._bracket = _Bracket(opening)
+        return text
 
     def _rest_of_block(self) -> Block | None:
         assert self._inside
         end = self._end_of_block(self._inside)
         if end is None:
+            closing = None if self._inside.leading else self._inside.closing
+            held = unfinished(self._held, (closing,)) if closing else 0
+            self._add_to_block(len(self._held) - held)
             return None
-        block = Block(self._held[:end], self._inside, closed=True)
+        self._add_to_block(end)
+        block = Block("".join(self._block), self._inside, closed=True)
         self._leading = self._inside.leading
-        self._held, self._inside = self._held[end:], None
+        self._block, self._inside = [], None
         return block
 
+    def _add_to_block(self, size: int) -> None:
+        self._block.append(self._held[:size])
+        self._held = self._held[size:]
+
     def _end_of_block(self, inside: BlockFormat) -> int | None:
-        searched, self._searched = self._searched, len(self._held)
         if inside.leading:
-            return self._bracket.end(self._held, searched)
+            return self._bracket.end(self._held)
         if inside.closing is None:
             return None
-        start = max(searched - len(inside.closing) + 1, len(inside.opening))
-        at = self._held.find(inside.closing, start)
+        at = self._held.find(inside.closing)
         return at + len(inside.closing) if at >= 0 else None
 
     def _possible(self) -> list[BlockFormat]:
@@ -127,10 +136,9 @@ class _Bracket:
         self._quote = ""
         self._escaped = False
 
-    def end(self, text: str, start: int) -> int | None:
-        """Give the place after the closing bracket; each character is looked at once."""
-        for at in range(start, len(text)):
-            letter = text[at]
+    def end(self, text: str) -> int | None:
+        """Give the place after the closing bracket, in a piece of the text that follows."""
+        for at, letter in enumerate(text):
             if self._escaped:
                 self._escaped = False
             elif self._quote:

@@ -25,6 +25,8 @@ _ENDS = (_END, "<|call|>", "<|return|>")
 _BEGINS = ("<|start|>", _CHANNEL)  # a message begins although the one before did not end
 _HEADER_STARTS = ("<|start|>", _CHANNEL, _MESSAGE, "<|constrain|>", "assistant", "to=")
 _FINAL = f"{_CHANNEL}final{_MESSAGE}"
+_MARKS = (*_ENDS, *_BEGINS)
+_MARK = re.compile("|".join(map(re.escape, _MARKS)))
 _RECIPIENT = re.compile(r"\bto=([^\s<]+)")
 
 
@@ -49,6 +51,7 @@ class HarmonyReader:
         self._tools = tools
         self._part = _Part.HEADER
         self._held = ""
+        self._searched = 0  # characters held in which no mark begins that is looked for
         self._name = ""
         self._started = True  # the prompt ends with the start of a message
         _, start, begun = prompt.rpartition(_START)
@@ -77,7 +80,7 @@ class HarmonyReader:
 
     def begin_answer(self) -> str:
         """Take all that comes for content; a header has to stand before it."""
-        self._part, self._held = _Part.CONTENT, ""
+        self._part, self._held, self._searched = _Part.CONTENT, "", 0
         return _FINAL if self._started else _START + _FINAL
 
     def _read(self, text: str) -> Parsed:
@@ -91,9 +94,11 @@ class HarmonyReader:
         return self._header() if self._part is _Part.HEADER else self._message()
 
     def _header(self) -> Parsed | None:
-        header, found, body = self._held.partition(_MESSAGE)
-        if not found:
+        at = self._held.find(_MESSAGE, self._searched)
+        if at < 0:
             return self._without_header()
+        header = self._take(at)
+        self._held = self._held.removeprefix(_MESSAGE)
         recipient = _RECIPIENT.search(header)
         _, _, channel = header.partition(_CHANNEL)
         if recipient and self._tools:
@@ -102,29 +107,27 @@ class HarmonyReader:
             self._part = _Part.THOUGHT
         else:
             self._part = _Part.CONTENT
-        self._held = body
         return Parsed()
 
     def _without_header(self) -> Parsed | None:
         start = self._held.lstrip()
         if any(start.startswith(each) or each.startswith(start) for each in _HEADER_STARTS):
+            self._searched = len(self._held) - unfinished(self._held, (_MESSAGE,))
             return None
-        self._part = _Part.CONTENT
+        self._part, self._searched = _Part.CONTENT, 0
         return Parsed()
 
     def _message(self) -> Parsed | None:
-        marks = (*_ENDS, *_BEGINS)
-        found = [(at, mark) for mark in marks if (at := self._held.find(mark)) >= 0]
-        if found:
-            at, mark = min(found)
-            parsed = self._close(at)
+        if found := _MARK.search(self._held, self._searched):
+            mark = found[0]
+            parsed = self._close(found.start())
             self._held = self._held.removeprefix(mark) if mark in _ENDS else self._held
             self._part, self._started = _Part.HEADER, mark == _CHANNEL
             return parsed
+        self._searched = len(self._held) - unfinished(self._held, _MARKS)
         if self._part is _Part.CALL:
             return None
-        parsed = self._body(self._take(len(self._held) - unfinished(self._held, marks)))
-        return parsed or None
+        return self._body(self._take(self._searched)) or None
 
     def _close(self, size: int) -> Parsed:
         """End a message after `size` characters more."""
@@ -139,4 +142,5 @@ class HarmonyReader:
 
     def _take(self, size: int) -> str:
         taken, self._held = self._held[:size], self._held[size:]
+        self._searched = 0
         return taken

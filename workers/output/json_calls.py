@@ -8,13 +8,17 @@ one of the tools on offer: any other object is text.
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import orjson
 
 _DEEPEST = 8
+# A brace that opens no object may cost as much as reading all that follows it. Calls have few
+# such braces before them; only nonsense or code has more.
+_MOST_FAILURES = 100
 _DECODER = json.JSONDecoder()
 # What may stand after calls and means nothing: brackets, closing tags, special tokens.
 _PUNCTUATION = re.compile(r"(?:[\s,;\[\]`]|</[^<>]*>|<[|｜][^<>]*[|｜]>)*")  # noqa: RUF001
@@ -36,8 +40,34 @@ class Reading:
     rest: str = ""
 
 
-def read_json_calls(block: str, names: Collection[str]) -> Reading:
-    """Find the calls in a block; without one, all of it is the rest."""
+class ToolNames:
+    """The names of the tools on offer."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def last_in(self, text: str) -> str | None:
+        """Find the tool that is named last in a text; of two that end there, the longer."""
+        if not self._names:
+            return None
+        found = [(match.end(1), len(match[1]), match[1]) for match in self._named.finditer(text)]
+        return max(found)[2] if found else None
+
+    @cached_property
+    def _named(self) -> re.Pattern[str]:
+        """Matches where a name begins, the longest first: names may overlap."""
+        names = "|".join(map(re.escape, sorted(self._names, key=len, reverse=True)))
+        return re.compile(rf"(?<![\w-])(?=({names})(?![\w-]))")
+
+
+def read_json_calls(block: str, names: ToolNames) -> Reading:
+    """Find the calls in a block; without one, all of it is the rest.
+
+    After too many braces that open no object, what follows is text.
+    """
     reading = Reading()
     position = 0
     for start, end, value in _objects(block):
@@ -73,13 +103,13 @@ def arguments_text(arguments: Any) -> str | None:
 
 def _objects(text: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Give the outermost JSON objects of a text with where they begin and end."""
-    start = text.find("{")
-    while start >= 0:
+    start, failures = text.find("{"), 0
+    while start >= 0 and failures < _MOST_FAILURES:
         end = start + 1
         try:
             value, end = _DECODER.raw_decode(text, start)
         except ValueError:
-            pass  # a brace that opens no object
+            failures += 1
         except RecursionError:
             return
         else:
@@ -87,15 +117,15 @@ def _objects(text: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
         start = text.find("{", end)
 
 
-def _calls(value: dict[str, Any], before: str, names: Collection[str]) -> list[Call]:
+def _calls(value: dict[str, Any], before: str, names: ToolNames) -> list[Call]:
     found = list(_within(value, names, _DEEPEST))
-    if not found and not _is_a_call(value, names) and (name := _last_name(before, names)):
+    if not found and not _is_a_call(value, names) and (name := names.last_in(before)):
         found = [(name, value)]
     calls = [(name, arguments_text(arguments)) for name, arguments in found]
     return [Call(name, arguments) for name, arguments in calls if arguments is not None]
 
 
-def _within(value: Any, names: Collection[str], depth: int) -> Iterator[tuple[str, Any]]:
+def _within(value: Any, names: ToolNames, depth: int) -> Iterator[tuple[str, Any]]:
     if isinstance(value, list) and depth:
         for each in value:
             yield from _within(each, names, depth - 1)
@@ -113,19 +143,9 @@ def _within(value: Any, names: Collection[str], depth: int) -> Iterator[tuple[st
             yield from _within(each, names, depth - 1)
 
 
-def _is_a_call(value: dict[str, Any], names: Collection[str]) -> bool:
+def _is_a_call(value: dict[str, Any], names: ToolNames) -> bool:
     """Tell whether an object has the form of a call, of whichever tool."""
     name = value.get("name")
     if not isinstance(name, str):
         return False
     return name in names or "arguments" in value or "parameters" in value
-
-
-def _last_name(text: str, names: Collection[str]) -> str | None:
-    """Find the tool that is named last in a text; of two names at one place, the longer."""
-    found = [
-        (match.end(), len(name), name)
-        for name in names
-        for match in re.finditer(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)
-    ]
-    return max(found)[2] if found else None

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,3 +86,13 @@ def test_text_is_given_as_soon_as_it_is_certain() -> None:
     assert splitter.feed("b") == ["<b"]
     assert splitter.feed("<call>1") == []
     assert splitter.feed("</call>two") == [Block("<call>1</call>", CALL, closed=True), "two"]
+
+
+@pytest.mark.parametrize("form", [CALL, LAST, BRACE])
+def test_a_long_block_takes_time_in_proportion(form: BlockFormat) -> None:
+    """Copying the block at each step, this took a minute and more."""
+    text, size = "abcdefgh", 300_000
+    start = time.process_time()
+    found = split([form], [form.opening, *[text] * size])
+    assert time.process_time() - start < 8.0
+    assert found == [Block(form.opening + text * size, form, closed=form is LAST)]

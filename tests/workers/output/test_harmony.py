@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +76,22 @@ async def test_pieces_make_no_difference(text: str, sizes: list[int]) -> None:
     text = "<|channel|>analysis<|message|>" + text
     whole = await read(HarmonyReader(PROMPT, tools=True), [text])
     assert await read(HarmonyReader(PROMPT, tools=True), pieces(text, sizes)) == whole
+
+
+@given(text=st.text("<|end>message start{", max_size=40), sizes=cuts())
+async def test_pieces_make_no_difference_to_calls(text: str, sizes: list[int]) -> None:
+    text = f"<|channel|>commentary to=functions.add<|message|>{text}<|call|><|start|>{text}"
+    whole = await read(HarmonyReader(PROMPT, tools=True), [text])
+    assert await read(HarmonyReader(PROMPT, tools=True), pieces(text, sizes)) == whole
+
+
+@pytest.mark.parametrize("header", ["<|channel|>final", "to=functions.add<|message|>"])
+async def test_what_is_long_is_not_searched_again_at_each_step(header: str) -> None:
+    """Searched from its beginning at each step, this took ten seconds and more."""
+    reader = HarmonyReader(PROMPT, tools=True)
+    start = time.process_time()
+    await read(reader, [header, *["<|e "] * 50_000])
+    assert time.process_time() - start < 5.0
 
 
 async def test_how_far_an_answer_is() -> None:

@@ -1,12 +1,19 @@
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.output.json_calls import Call, Reading, arguments_text, read_json_calls
+from workers.output.json_calls import (
+    Call,
+    Reading,
+    ToolNames,
+    arguments_text,
+    read_json_calls,
+)
 
-NAMES = ("get", "get_weather", "search-web")
+NAMES = ToolNames(["get", "get_weather", "search-web"])
 PARIS = Call("get_weather", '{"city": "Paris"}')
 ROME = Call("get_weather", '{"city": "Rome"}')
 ARGUMENTS = '{"city": "Paris"}'
@@ -114,3 +121,48 @@ def test_arguments_are_an_object_in_its_own_order(arguments: Any, text: str | No
 def test_anything_can_be_read(block: str) -> None:
     reading = read_json_calls(block, NAMES)
     assert reading.calls or reading.rest == block
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("get get_weather", "get_weather"),
+        ("get_weather get", "get"),
+        ("a.get", "a.get"),
+        ("a.get.it", "get.it"),
+        ("get-it get_", None),
+        ("", None),
+    ],
+)
+def test_the_tool_that_is_named_last(text: str, name: str | None) -> None:
+    assert ToolNames(["get", "get_weather", "a.get", "get.it"]).last_in(text) == name
+    assert ToolNames([]).last_in(text) is None
+
+
+def test_a_few_braces_before_a_call_do_no_harm() -> None:
+    assert read_json_calls("{ " * 50 + OBJECT, NAMES) == Reading([PARIS])
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        '{"a": "' + "{" * 200_000,
+        "\n{" * 200_000,
+        ('{"a": [' + "1, " * 300) * 900,
+        OBJECT + "{" * 200_000,
+    ],
+)
+def test_nonsense_is_read_in_no_time(block: str) -> None:
+    start = time.process_time()
+    reading = read_json_calls(block, NAMES)
+    assert time.process_time() - start < 1.0
+    assert reading.calls or reading.rest == block
+
+
+def test_many_tools_and_many_objects_are_read_in_no_time() -> None:
+    names = ToolNames(f"tool_{number}" for number in range(600))
+    block = "".join(f'tool_{number}{{"a": {number}}} ' for number in range(2000))
+    start = time.process_time()
+    reading = read_json_calls(block, names)
+    assert time.process_time() - start < 1.0
+    assert reading.calls == [Call(f"tool_{each}", f'{{"a": {each}}}') for each in range(600)]

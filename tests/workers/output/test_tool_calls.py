@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tests.workers.output.pieces import cuts, pieces, read, ways
 from workers.output.blocks import Block
 from workers.output.formats import tagged_tools
-from workers.output.json_calls import Call, Reading, read_json_calls
+from workers.output.json_calls import Call, Reading, ToolNames, read_json_calls
 from workers.output.parsed import Parsed
 from workers.output.reader import TagReader
 from workers.output.tool_calls import ToolCallSplitter
@@ -15,7 +15,7 @@ ADD = Call("add", '{"a": 1}')
 
 
 async def as_json(block: Block) -> Reading:
-    return read_json_calls(block.text, ["add"])
+    return read_json_calls(block.text, ToolNames(["add"]))
 
 
 def reader(tag: str = "<tool_call>") -> TagReader:

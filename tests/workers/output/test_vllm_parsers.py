@@ -1,5 +1,7 @@
 """vLLM's own parsers, for the formats that are left to them."""
 
+import asyncio
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,8 +15,9 @@ from tests.workers.output.pieces import read, ways
 from workers.engine import Engine, Tokenizer
 from workers.output import vllm_parsers
 from workers.output.block_reader import BlockReader
-from workers.output.formats import THINKING, TOOLS
-from workers.output.json_calls import Call
+from workers.output.blocks import Block, BlockSplitter
+from workers.output.formats import THINKING, TOOLS, tagged_tools
+from workers.output.json_calls import Call, Reading
 from workers.output.parsed import Parsed
 from workers.output.reader import TagReader
 from workers.output.tags import Tags
@@ -196,6 +199,22 @@ async def test_a_tool_that_was_not_offered_is_called_all_the_same(tokenizer: Tok
     text = CALLS["hermes"].replace("get_weather", "get_time")
     parsed = await read(reader("hermes", tokenizer), [text])
     assert parsed == Parsed(calls=[Call("get_time", ARGUMENTS)])
+
+
+async def test_blocks_are_read_on_the_tokenizer_s_thread(tokenizer: Tokenizer) -> None:
+    """Without a parser as well: others' answers go on meanwhile."""
+    ready = ReadyEngine(cast(Engine, SimpleNamespace(tokenizer=tokenizer)))
+    read_block = BlockReader(ready, tagged_tools("<call>"), [TOOL])
+    [block] = BlockSplitter(tagged_tools("<call>").blocks).feed(f"<call>{JSON}</call>")
+    assert isinstance(block, Block)
+    begun = threading.Event()
+    waiting = asyncio.create_task(ready.render(lambda _: begun.wait(10)))
+    reading = asyncio.create_task(read_block(block))
+    await asyncio.sleep(0.05)
+    assert not reading.done()
+    begun.set()
+    assert await waiting
+    assert await reading == Reading([PARIS])
 
 
 async def test_a_tokenizer_that_the_parser_refuses() -> None:
