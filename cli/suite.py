@@ -108,7 +108,11 @@ class Suite:
 
     @property
     def _modelfiles(self) -> tuple[str, ...]:
-        """Let requests name files of this machine, where none but its own users can ask."""
+        """Let requests name files of this machine, where none but its own users can ask.
+
+        Each of them may then name whatever the user who serves can read. The variable says
+        otherwise: it names another folder or, when it is empty, none.
+        """
         if not self.host.is_loopback or "PADDOCK_MODELFILES" in os.environ:
             return ()
         return "--modelfiles", "/"

@@ -10,7 +10,7 @@ from gateway import health, metrics, ollama
 from gateway.errors import errors
 from gateway.health import READINESS, Readiness
 from gateway.metrics import METRICS, Metrics, count_requests
-from gateway.origins import BROWSER_POLICY, BrowserPolicy, allow_origin, guard_browsers, is_loopback
+from gateway.origins import BROWSER_POLICY, BrowserPolicy, allow_origin, guard_browsers
 from gateway.services import SERVICES, Services
 from gateway.settings import SETTINGS, GatewaySettings
 
@@ -42,7 +42,7 @@ def make_app(settings: GatewaySettings, services: Services) -> web.Application:
     app[READINESS] = Readiness()
     app[BROWSER_POLICY] = BrowserPolicy(
         settings.origins,
-        check_host=is_loopback(HostAddress.parse(settings.host).host),
+        check_host=HostAddress.parse(settings.host).is_loopback,
         own_name=socket.gethostname(),
     )
     app.on_response_prepare.append(allow_origin)

@@ -104,16 +104,6 @@ def _without_port(host: str) -> str:
     return host.rpartition(":")[0] if host.count(":") == 1 else host
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a server bound to this host can be reached from this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 BROWSER_POLICY = web.AppKey("browser_policy", BrowserPolicy)
 
 

@@ -10,9 +10,9 @@ from common.options import parse_options
 from common.rpc import rpc_errors
 from gateway.body import Body, KeepAlive, read_body
 from gateway.ollama.encoding import metrics
-from gateway.ollama.not_found import not_found_as
+from gateway.ollama.not_found import not_found_as, require_model
 from gateway.replies import json_reply
-from gateway.services import SERVICES
+from gateway.services import SERVICES, Services
 from protos.paddock.v1 import inference_pb2
 
 _MOST_DIMENSIONS = 2**32 - 1
@@ -76,10 +76,10 @@ class EmbeddingBody(_EmbeddingBody):
 async def embed(request: web.Request) -> web.Response:
     """Give a vector of length 1 for each text."""
     body = await read_body(request, EmbedBody)
-    wanted = body.to_proto()
-    if not wanted.model:
+    body.inputs()  # their type is looked at before all else
+    if not body.model.strip():
         raise ModelNotFound(f"model '{body.model}' not found")
-    response = await _embed(request, body.model, wanted)
+    response = await _embed(request, body)
     vectors = [list(embedding.values) for embedding in response.embeddings]
     usage = metrics(response.usage)
     return json_reply({"model": body.model, "embeddings": vectors, **usage})
@@ -90,21 +90,33 @@ async def embeddings(request: web.Request) -> web.Response:
     body = await read_body(request, EmbeddingBody)
     if not body.model.strip():
         raise InvalidRequest("model is required")
-    response = await _embed(request, body.model, body.to_proto())
+    response = await _embed(request, body)
     vectors = [list(embedding.values) for embedding in response.embeddings]
     return json_reply({"embedding": vectors[0] if vectors else []})
 
 
 async def _embed(
-    request: web.Request, model: str, wanted: inference_pb2.EmbedRequest
+    request: web.Request, body: EmbedBody | EmbeddingBody
 ) -> inference_pb2.EmbedResponse:
     """Ask for the vectors; without texts, only load the model."""
-    inference = request.app[SERVICES].inference
+    with not_found_as(f'model "{body.model}" not found, try pulling it first'):
+        try:
+            wanted = body.to_proto()
+        except InvalidRequest:
+            await require_model(request, body.model)
+            raise
+        return await _call(request.app[SERVICES], wanted)
+
+
+async def _call(
+    services: Services, wanted: inference_pb2.EmbedRequest
+) -> inference_pb2.EmbedResponse:
     keep_alive = wanted.keep_alive if wanted.HasField("keep_alive") else None
-    with not_found_as(f'model "{model}" not found, try pulling it first'), rpc_errors():
+    with rpc_errors():
         if wanted.inputs:
-            return await inference.Embed(wanted)
-        await inference.Load(inference_pb2.LoadRequest(model=wanted.model, keep_alive=keep_alive))
+            return await services.inference.Embed(wanted)
+        load = inference_pb2.LoadRequest(model=wanted.model, keep_alive=keep_alive)
+        await services.inference.Load(load)
     return inference_pb2.EmbedResponse()
 
 

@@ -9,18 +9,16 @@ from pydantic import Field
 from common.errors import InvalidRequest
 from common.options import parse_options
 from common.rpc import rpc_errors
-from common.settings import seconds
 from gateway.body import Body, KeepAlive, dump_json
 from gateway.ollama.answers import Encoder, answer_objects, whole_answer
 from gateway.ollama.encoding import without_empty
 from gateway.ollama.logprobs import TopLogprobs
-from gateway.ollama.not_found import not_found_as
+from gateway.ollama.not_found import not_found_as, require_model
 from gateway.ollama.think import Think
 from gateway.replies import json_reply
 from gateway.services import SERVICES
-from gateway.settings import SETTINGS
 from gateway.streaming import call_events, stream_objects
-from protos.paddock.v1 import generation_pb2, inference_pb2, registry_pb2
+from protos.paddock.v1 import generation_pb2, inference_pb2
 
 
 class GenerationBody(Body):
@@ -101,7 +99,7 @@ async def serve(request: web.Request, body: GenerationBody, encoder: Encoder) ->
         try:
             wanted = body.to_proto()
         except InvalidRequest:
-            await _require_model(request, body)
+            await require_model(request, body.model)
             raise
         if body.is_empty:
             return await _load(request, wanted, encoder)
@@ -115,13 +113,6 @@ async def _unload(request: web.Request, body: GenerationBody, encoder: Encoder) 
     with rpc_errors():
         await request.app[SERVICES].inference.Unload(wanted)
     return json_reply(encoder.end("unload"))
-
-
-async def _require_model(request: web.Request, body: GenerationBody) -> None:
-    wanted = registry_pb2.ResolveRequest(model=body.model.strip())
-    timeout = seconds(request.app[SETTINGS].call_timeout)
-    with rpc_errors():
-        await request.app[SERVICES].registry.Resolve(wanted, timeout=timeout)
 
 
 async def _load(

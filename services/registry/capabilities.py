@@ -1,8 +1,9 @@
 """What a model can do, told from its files."""
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
+
+from services.registry.chat_template import ChatTemplate
 
 COMPLETION = "completion"
 TOOLS = "tools"
@@ -12,7 +13,7 @@ EMBEDDING = "embedding"
 THINKING = "thinking"
 
 _GENERATIVE = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
-_ENCODER = ("Model", "ForMaskedLM", "Encoder")
+_ENCODER = ("Model", "Encoder")
 
 _FILL_IN_THE_MIDDLE = frozenset(
     {
@@ -28,8 +29,6 @@ _FILL_IN_THE_MIDDLE = frozenset(
     }
 )
 
-_JINJA_TAG = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
-_JINJA_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _THINKING_MARKS = ("enable_thinking", "<think>", "reasoning_content")
 
 _BY_TEMPLATE = frozenset({TOOLS, INSERT, THINKING})
@@ -39,7 +38,7 @@ _ORDER = (COMPLETION, EMBEDDING, VISION, TOOLS, INSERT, THINKING)
 def infer_capabilities(
     architectures: Collection[str],
     *,
-    chat_templates: Collection[str] = (),
+    chat_templates: Collection[ChatTemplate] = (),
     tokens: Collection[str] = (),
     sees_images: bool = False,
     is_sentence_transformer: bool = False,
@@ -61,9 +60,11 @@ def infer_capabilities(
     found = {
         COMPLETION: True,
         VISION: sees_images,
-        TOOLS: any(uses_variable(template, "tools") for template in chat_templates),
+        TOOLS: any("tools" in template.variables for template in chat_templates),
         INSERT: not _FILL_IN_THE_MIDDLE.isdisjoint(tokens),
-        THINKING: any(mark in template for template in chat_templates for mark in _THINKING_MARKS),
+        THINKING: any(
+            mark in template.text for template in chat_templates for mark in _THINKING_MARKS
+        ),
     }
     return tuple(name for name, present in found.items() if present)
 
@@ -94,14 +95,6 @@ def arrange(capabilities: Collection[str]) -> tuple[str, ...]:
     """Put capabilities into Ollama's order, those that it does not know last."""
     known = [name for name in _ORDER if name in capabilities]
     return (*known, *sorted({*capabilities}.difference(_ORDER)))
-
-
-def uses_variable(template: str, name: str) -> bool:
-    """Tell whether a Jinja template uses a name in its code, not just in its texts."""
-    word = re.compile(rf"\b{re.escape(name)}\b")
-    return any(
-        word.search(_JINJA_STRING.sub("", tag.group(1))) for tag in _JINJA_TAG.finditer(template)
-    )
 
 
 def sees_images(config: Mapping[str, Any], processors: Collection[Mapping[str, Any]]) -> bool:

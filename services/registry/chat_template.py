@@ -1,6 +1,8 @@
-"""Where Hugging Face models keep their chat templates."""
+"""The chat templates of Hugging Face models: where they are kept, and what they use."""
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
@@ -12,16 +14,37 @@ from services.registry.contents import Contents
 from services.registry.errors import in_file
 
 DEFAULT = "default"
-_LONGEST = 1024 * 1024  # characters; known ones have at most 20 thousand
+_LONGEST = 256 * 1024  # characters, of all together; known ones have at most 20 thousand each
 _FOLDER = "additional_chat_templates/"
 
 
-async def read_chat_templates(contents: Contents, files: Mapping[str, str]) -> dict[str, str]:
+@dataclass(frozen=True)
+class ChatTemplate:
+    """A Jinja template whose syntax is known to be good."""
+
+    text: str
+    variables: frozenset[str]
+    """The names that its code reads."""
+
+
+async def read_chat_templates(
+    contents: Contents, files: Mapping[str, str]
+) -> dict[str, ChatTemplate]:
     """Read a model's Jinja chat templates by name; the one to use is `default`.
 
     A file of its own comes before the tokenizer's and the processor's configuration, as
     in `transformers`.
+
+    Raises:
+        InvalidModel: one is no Jinja, or they are too long.
     """
+    texts = await _read_texts(contents, files)
+    return {
+        name: await asyncio.to_thread(parse_chat_template, text) for name, text in texts.items()
+    }
+
+
+async def _read_texts(contents: Contents, files: Mapping[str, str]) -> dict[str, str]:
     templates: dict[str, str] = {}
     for path in ("chat_template.json", "tokenizer_config.json"):
         if path in files:
@@ -30,7 +53,14 @@ async def read_chat_templates(contents: Contents, files: Mapping[str, str]) -> d
     for path, name in _template_files(files):
         with in_file(path):
             templates[name] = await contents.text(files[path])
+        _check_length(templates)
+    _check_length(templates)
     return templates
+
+
+def _check_length(templates: Mapping[str, str]) -> None:
+    if sum(map(len, templates.values())) > _LONGEST:
+        raise InvalidModel(f"the chat template is longer than {_LONGEST} characters")
 
 
 def _template_files(files: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -41,20 +71,36 @@ def _template_files(files: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield path, path.removeprefix(_FOLDER).removesuffix(".jinja")
 
 
-def check_chat_template(text: str) -> None:
-    """Hold a chat template to be Jinja as `transformers` reads it; blocks.
+def parse_chat_template(text: str) -> ChatTemplate:
+    """Read a chat template as `transformers` does; blocks.
 
     Raises:
-        InvalidModel: it is not; the message names the line.
+        InvalidModel: it is no Jinja; the message names the line.
     """
-    if len(text) > _LONGEST:
-        raise InvalidModel(f"the chat template is longer than {_LONGEST} characters")
     try:
-        _ENVIRONMENT.parse(text)
+        return ChatTemplate(text, _variables(_ENVIRONMENT.parse(text)))
     except TemplateSyntaxError as error:
         raise InvalidModel(f"line {error.lineno} of the chat template: {error.message}") from error
     except RecursionError:
         raise InvalidModel("the chat template is nested too deeply") from None
+    except ValueError:
+        raise InvalidModel("the chat template holds a number that is too long") from None
+
+
+def _variables(template: nodes.Template) -> frozenset[str]:
+    """Give the names that a template reads.
+
+    `jinja2.meta.find_undeclared_variables` compiles, which computes constant expressions of
+    any size and knows only some of the filters that there are when a template is rendered.
+    """
+    names: set[str] = set()
+    waiting: list[nodes.Node] = [template]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, nodes.Name) and node.ctx == "load":
+            names.add(node.name)
+        waiting.extend(node.iter_child_nodes())
+    return frozenset(names)
 
 
 class _Generation(Extension):

@@ -23,9 +23,11 @@ from services.registry.tokenizer import Tokenizer, parse_tokenizer, read_vocabul
 logger = logging.getLogger(__name__)
 
 _MAX_TEXT = 16 * 1024 * 1024
-_MAX_JSON = 128 * 1024 * 1024
+_MAX_JSON = 16 * 1024 * 1024
+_MAX_LARGE_JSON = 128 * 1024 * 1024
 _FIRST_READ = 64 * 1024
 _CONCURRENT_READS = 16
+_CONCURRENT_DOCUMENTS = 2  # parsed, JSON can take twenty times its size
 _CACHE = 64 * 1024 * 1024
 
 
@@ -39,6 +41,7 @@ class Contents:
     def __init__(self, blobs: BlobClient) -> None:
         self._blobs = blobs
         self._slots = asyncio.Semaphore(_CONCURRENT_READS)
+        self._document_slots = asyncio.Semaphore(_CONCURRENT_DOCUMENTS)
         self._configs = Cache(self._load_config, _CACHE)
         self._texts = Cache(self._load_text, _CACHE)
         self._documents = Cache(self._load_document, _CACHE)
@@ -54,20 +57,20 @@ class Contents:
         """Read a blob of UTF-8 text."""
         return await self._texts.get(digest)
 
-    async def document(self, digest: str) -> Mapping[str, Any]:
-        """Read a JSON object."""
-        document = await self._documents.get(digest)
+    async def document(self, digest: str, *, large: bool = False) -> Mapping[str, Any]:
+        """Read a JSON object; a large one lists tokens or tensors."""
+        document = await self._documents.get((digest, _json_limit(large)))
         if not isinstance(document, dict):
             raise InvalidModel("not a JSON object")
         return document
 
     async def json(self, digest: str) -> Any:
         """Read JSON of any kind."""
-        return await self._documents.get(digest)
+        return await self._documents.get((digest, _MAX_JSON))
 
-    async def check_json(self, digest: str) -> None:
+    async def check_json(self, digest: str, *, large: bool = False) -> None:
         """Hold a blob to be JSON, without keeping it: it may be a large vocabulary."""
-        await self._load_document(digest)
+        await self._load_document((digest, _json_limit(large)))
 
     async def template_capabilities(self, digest: str) -> frozenset[str]:
         """Tell what a Go template is for: tools, insertion, thinking.
@@ -82,7 +85,7 @@ class Contents:
 
     async def vocabulary(self, digest: str) -> dict[str, list[Any]]:
         """Read all tokens of a `tokenizer.json`, which are too many to be kept."""
-        document, _ = await self._load_document(digest)
+        document, _ = await self._load_document((digest, _MAX_LARGE_JSON))
         return await asyncio.to_thread(read_vocabulary, document)
 
     async def tensors(self, digest: str) -> tuple[Tensor, ...]:
@@ -107,12 +110,14 @@ class Contents:
         except UnicodeDecodeError as error:
             raise InvalidModel(f"not UTF-8 text: {error}") from error
 
-    async def _load_document(self, digest: str) -> Loaded[Any]:
-        content = await self._read(digest, _MAX_JSON)
-        try:
-            return Loaded(await asyncio.to_thread(orjson.loads, content), len(content))
-        except orjson.JSONDecodeError as error:
-            raise InvalidModel(f"not valid JSON: {error}") from error
+    async def _load_document(self, key: tuple[str, int]) -> Loaded[Any]:
+        """Read JSON, given its digest and the most bytes that it may have."""
+        async with self._document_slots:
+            content = await self._read(*key)
+            try:
+                return Loaded(await asyncio.to_thread(orjson.loads, content), len(content))
+            except orjson.JSONDecodeError as error:
+                raise InvalidModel(f"not valid JSON: {error}") from error
 
     async def _load_template_capabilities(self, digest: str) -> Loaded[frozenset[str]]:
         text, _ = await self._load_text(digest)
@@ -124,7 +129,7 @@ class Contents:
         return Loaded(frozenset(template.capabilities), 0)
 
     async def _load_tokenizer(self, digest: str) -> Loaded[Tokenizer]:
-        document, _ = await self._load_document(digest)
+        document, _ = await self._load_document((digest, _MAX_LARGE_JSON))
         tokenizer = await asyncio.to_thread(parse_tokenizer, document)
         return Loaded(tokenizer, sum(map(len, tokenizer.added_tokens)))
 
@@ -137,3 +142,7 @@ class Contents:
                 start += await self._blobs.read(digest, len(start), end - len(start))
             tensors = await asyncio.to_thread(parse_header, start[LENGTH_SIZE:end], size)
         return Loaded(tensors, end)
+
+
+def _json_limit(large: bool) -> int:
+    return _MAX_LARGE_JSON if large else _MAX_JSON

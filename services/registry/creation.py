@@ -137,6 +137,8 @@ class Creator:
 def _account(base: Base) -> Iterator[str]:
     """Say what a model is made from."""
     yield "reading model metadata"
+    if base.config.model_format == "safetensors" and not base.config.capabilities:
+        yield "this model's architecture is for neither text generation nor embeddings"
     for path in base.left_out:
         yield f"leaving out {path}, which is not used to serve the model"
     for layer in base.layers:

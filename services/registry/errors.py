@@ -1,9 +1,17 @@
 """Errors that say which model, or which of its files, they are about."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from common.errors import BlobNotFound, InvalidModel
+from common.errors import BlobNotFound, InvalidModel, InvalidRequest
+
+# How errors about Modelfiles begin, up to where they quote the file.
+_KIND = re.compile(
+    r"\(line \d+\): .*|no FROM line|unexpected EOF(?:: the quote that begins in line \d+)?"
+    r"|unknown parameter|invalid (?:int|float|bool) value|requires must be a valid semver"
+    r"|a Modelfile must be UTF-8 or UTF-16 text"
+)
 
 
 @contextmanager
@@ -22,3 +30,17 @@ def in_model(name: str) -> Iterator[None]:
         yield
     except (InvalidModel, BlobNotFound) as error:
         raise InvalidModel(f"model '{name}' is damaged: {error.message}") from error
+
+
+@contextmanager
+def unquoted(path: str) -> Iterator[None]:
+    """Say what is wrong with the Modelfile of a path without quoting it.
+
+    Whoever named the path may have named any file, which this process can read and they
+    cannot.
+    """
+    try:
+        yield
+    except InvalidRequest as error:
+        kind = _KIND.match(error.message)
+        raise InvalidRequest(f"{path}: {kind[0] if kind else 'not a Modelfile'}") from None

@@ -24,6 +24,8 @@ _LAYER_EPSILON = ("layer_norm_eps", "layer_norm_epsilon", "layernorm_epsilon", "
 _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
 _EXPERTS_USED = ("num_experts_per_tok", "num_experts_per_token")
 
+_TOO_LARGE = 2**63
+
 # Where multi-modal models keep the numbers of their language model.
 _NESTED = ("text_config", "llm_config", "language_config", "thinker_config")
 
@@ -118,7 +120,7 @@ def parse_config(document: object) -> HuggingFaceConfig:
     """Check a parsed `config.json`.
 
     Raises:
-        InvalidModel: it does not say what model this is.
+        InvalidModel: it does not say what model this is, or a number in it is too large.
     """
     if not isinstance(document, dict):
         raise InvalidModel("not a JSON object")
@@ -131,7 +133,9 @@ def parse_config(document: object) -> HuggingFaceConfig:
         or not all(isinstance(name, str) for name in architectures)
     ):
         raise InvalidModel('"architectures" is missing')
-    return HuggingFaceConfig(document, _text_part(document))
+    config = HuggingFaceConfig(document, _text_part(document))
+    config.model_info()  # looks at all numbers
+    return config
 
 
 def _text_part(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -152,4 +156,6 @@ def _number(fields: Mapping[str, Any], names: tuple[str, ...]) -> float | None:
 
 def _integer(fields: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
     value = _number(fields, names)
+    if value is not None and value >= _TOO_LARGE:
+        raise InvalidModel(f"{' or '.join(name for name in names if name in fields)} is too large")
     return int(value) if value is not None and value >= 0 else None

@@ -9,6 +9,7 @@ from common.digests import parse_digest
 from common.errors import InvalidModel, InvalidRequest, Unsupported
 from common.modelfile.modelfile import Modelfile, parse_modelfile
 from protos.paddock.v1 import generation_pb2, registry_pb2
+from services.registry.errors import unquoted
 from services.registry.gguf import MAGIC, refuse_gguf
 from services.registry.server_files import ServerFiles, open_file
 
@@ -44,10 +45,12 @@ def read_modelfile(
             other = _FIELD_NAMES.get(field.name, field.name)
             raise InvalidRequest(f"specify either '{own}' or '{other}', not both")
     place = None
-    text = message.modelfile
-    if not text:
+    if message.modelfile:
+        modelfile = parse_modelfile(message.modelfile)
+    else:
         text, place = server_files.read_modelfile(message.path)
-    modelfile = parse_modelfile(text)
+        with unquoted(message.path):
+            modelfile = parse_modelfile(text)
     request = _to_request(message.model, modelfile)
     return request, _add_source(request, _only_source(modelfile), server_files, place)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from common.errors import InvalidModel
 from services.registry.capabilities import infer_capabilities, sees_images
-from services.registry.chat_template import DEFAULT, check_chat_template, read_chat_templates
+from services.registry.chat_template import DEFAULT, read_chat_templates
 from services.registry.contents import Contents
 from services.registry.errors import in_file
 from services.registry.huggingface import HuggingFaceConfig, parse_config
@@ -27,6 +27,9 @@ _FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32}
 
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "tekken.json")
 _TOKENIZER_SUFFIXES = (".model", ".tiktoken")
+
+_LARGE_DOCUMENTS = ("vocab.json", "tekken.json", "index.json")
+_MAX_LENGTH = 2**63
 
 
 @dataclass(frozen=True)
@@ -113,12 +116,12 @@ async def read_metadata(contents: Contents, files: Files) -> Metadata:
             sees_images=sees_images(config.document, await _processors(contents, files)),
             is_sentence_transformer=_is_sentence_transformer(files),
         ),
-        chat_template=templates.get(DEFAULT, ""),
+        chat_template=templates[DEFAULT].text if DEFAULT in templates else "",
     )
 
 
 async def check_documents(contents: Contents, files: Files) -> None:
-    """Hold a model to have a tokenizer, its JSON files to be JSON, its templates to be Jinja.
+    """Hold a model to have a tokenizer, and its JSON files to be JSON.
 
     Raises:
         InvalidModel: one is missing or damaged; the message names it.
@@ -133,14 +136,15 @@ async def check_documents(contents: Contents, files: Files) -> None:
         )
     # The tokenizer's own file is large, and was read with the metadata.
     documents = [path for path in files if path.endswith(".json") and path != "tokenizer.json"]
-    await asyncio.gather(*(_check_json(contents, path, files[path]) for path in documents))
-    for template in (await read_chat_templates(contents, files)).values():
-        await asyncio.to_thread(check_chat_template, template)
+    # Of several names for one blob, the strictest counts.
+    documents.sort(key=lambda path: path.endswith(_LARGE_DOCUMENTS), reverse=True)
+    by_digest = {files[path]: path for path in documents}
+    await asyncio.gather(*(_check_json(contents, *item) for item in by_digest.items()))
 
 
-async def _check_json(contents: Contents, path: str, digest: str) -> None:
+async def _check_json(contents: Contents, digest: str, path: str) -> None:
     with in_file(path):
-        await contents.check_json(digest)
+        await contents.check_json(digest, large=path.endswith(_LARGE_DOCUMENTS))
 
 
 async def _context_length(contents: Contents, files: Files, config: HuggingFaceConfig) -> int:
@@ -148,7 +152,7 @@ async def _context_length(contents: Contents, files: Files, config: HuggingFaceC
     path = "sentence_bert_config.json"
     if path in files:
         limit = (await _document(contents, files, path)).get("max_seq_length")
-        if isinstance(limit, int) and limit > 0:
+        if isinstance(limit, int) and 0 < limit < _MAX_LENGTH:
             return min(limit, config.context_length or limit)
     return config.context_length
 

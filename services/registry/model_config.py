@@ -1,11 +1,15 @@
 """The config blob of a manifest: a summary of the model (Ollama's ConfigV2)."""
 
+from typing import Annotated
+
 import orjson
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from common.errors import InvalidModel
 from protos.paddock.v1 import model_pb2
 from services.registry.documents import Document, first_problem
+
+_Length = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class ModelConfig(Document):
@@ -30,8 +34,8 @@ class ModelConfig(Document):
     """The least version of Ollama."""
 
     capabilities: tuple[str, ...] = ()
-    context_length: int = 0
-    embedding_length: int = 0
+    context_length: _Length = 0
+    embedding_length: _Length = 0
     base_name: str = ""
     remote_host: str = ""
     architecture: str = "amd64"

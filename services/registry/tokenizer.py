@@ -80,6 +80,8 @@ def _model(document: object) -> Mapping[str, Any]:
 
 def _added(document: object) -> Iterator[Mapping[str, Any]]:
     found = document.get("added_tokens") if isinstance(document, dict) else None
+    if not isinstance(found, list | None):
+        raise InvalidModel('"added_tokens" is not a list')
     yield from (token for token in found or () if isinstance(token, dict))
 
 

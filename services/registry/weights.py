@@ -52,7 +52,7 @@ async def read_tensors(contents: Contents, files: Files) -> dict[str, tuple[Tens
     for path in files:
         if path.endswith(_INDEX):
             with in_file(path):
-                check_index(path, await contents.document(files[path]), tensors)
+                check_index(path, await contents.document(files[path], large=True), tensors)
     return tensors
 
 

@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 
-from gateway.origins import BrowserPolicy, is_loopback
+from gateway.origins import BrowserPolicy
 from gateway.server import Gateway
 from gateway.settings import GatewaySettings
 from tests.gateway.conftest import Backend, World
@@ -78,14 +78,6 @@ def test_a_star_allows_every_origin(origins: str) -> None:
 )
 def test_hosts(host: str, allowed: bool) -> None:
     assert POLICY.allows_host(host) is allowed
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("", False)],
-)
-def test_loopback(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}])

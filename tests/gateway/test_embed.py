@@ -70,6 +70,19 @@ async def test_embeddings(world: World) -> None:
         ("embed", {"model": "tiny", "input": [["a"]]}, 400, "invalid input type"),
         ("embed", {"input": 5}, 400, "invalid input type"),
         ("embed", {"model": "tiny", "input": ["a", 5]}, 400, "invalid input type"),
+        ("embed", {"model": "nope", "input": 5}, 400, "invalid input type"),
+        (
+            "embed",
+            {"model": "nope", "input": "x", "options": {"num_ctx": "x"}},
+            404,
+            'model "nope" not found, try pulling it first',
+        ),
+        (
+            "embeddings",
+            {"model": "nope", "prompt": "x", "options": {"num_ctx": "x"}},
+            404,
+            'model "nope" not found, try pulling it first',
+        ),
         ("embeddings", {}, 400, "model is required"),
         ("embeddings", {"model": "a b"}, 400, "invalid model name"),
         (

@@ -7,8 +7,8 @@ from services.registry.capabilities import (
     infer_ollama_capabilities,
     replace_template,
     sees_images,
-    uses_variable,
 )
+from services.registry.chat_template import parse_chat_template
 
 LLAMA = ["LlamaForCausalLM"]
 
@@ -26,7 +26,8 @@ LLAMA = ["LlamaForCausalLM"]
         (LLAMA, {"tokens": {"<|fim_prefix|>", "x"}}, ("completion", "insert")),
         (LLAMA, {"tokens": {"▁<PRE>"}}, ("completion", "insert")),
         (["BertModel"], {}, ("embedding",)),
-        (["XLMRobertaForMaskedLM"], {}, ("embedding",)),
+        (["XLMRobertaForMaskedLM"], {}, ()),
+        (["BertForMaskedLM"], {"is_sentence_transformer": True}, ("embedding",)),
         (["MistralModel"], {"chat_templates": ["{{ tools }}"]}, ("embedding",)),
         (["Qwen3ForCausalLM"], {"is_sentence_transformer": True}, ("embedding",)),
         (["BertForSequenceClassification"], {}, ()),
@@ -35,7 +36,8 @@ LLAMA = ["LlamaForCausalLM"]
 def test_capabilities_of_hugging_face_models(
     architectures: list[str], facts: dict[str, Any], expected: tuple[str, ...]
 ) -> None:
-    assert infer_capabilities(architectures, **facts) == expected
+    templates = [parse_chat_template(text) for text in facts.get("chat_templates", ())]
+    assert infer_capabilities(architectures, **{**facts, "chat_templates": templates}) == expected
 
 
 @pytest.mark.parametrize(
@@ -71,23 +73,6 @@ def test_a_go_template_decides_what_depends_on_templates(
     capabilities: tuple[str, ...], of_template: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
     assert replace_template(capabilities, of_template) == expected
-
-
-@pytest.mark.parametrize(
-    ("template", "uses"),
-    [
-        ("{% if tools is not none %}x{% endif %}", True),
-        ("{{- tools | tojson -}}", True),
-        ("{%- for tool in tools %}{% endfor %}", True),
-        ("You have no tools.", False),
-        ("{{ 'You have no tools' }}", False),
-        ('{{ message["tools"] }}', False),
-        ("{{ my_tools }}", False),
-        ("{% set x = 'it\\'s' %}{{ tools }}", True),
-    ],
-)
-def test_variables_of_a_template(template: str, uses: bool) -> None:
-    assert uses_variable(template, "tools") is uses
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,27 @@ async def test_a_vision_model_as_processors_leave_it(registry: Registry) -> None
     assert "<image>" in (await registry.show("eyes")).template
 
 
+async def test_a_model_for_another_task(registry: Registry) -> None:
+    files = llama(config__json=config(architectures=["BertForMaskedLM"], model_type="bert"))
+    lines = await registry.create("masked", files)
+    assert "this model's architecture is for neither text generation nor embeddings" in lines
+    assert not (await registry.resolve("masked")).spec.capabilities
+
+
+async def test_one_blob_under_many_names_is_read_once(registry: Registry) -> None:
+    document = as_json(["x"])
+    await registry.create("x", {**llama(), **{f"{n}.json": document for n in range(50)}})
+    assert registry.blob_service.reads.count(digest_of(document)) == 1
+
+
+async def test_a_vocabulary_may_be_large(registry: Registry) -> None:
+    vocabulary = b"{}" + b" " * (16 * 1024 * 1024)
+    files = llama(vocab__json=vocabulary)
+    assert (await registry.create("x", files))[-1] == "success"
+    with pytest.raises(InvalidModel, match=r"other\.json: larger than 16777216 bytes"):
+        await registry.create("y", {**files, "other.json": vocabulary})
+
+
 async def test_a_go_template_decides_about_tools_insertion_and_thinking(
     registry: Registry,
 ) -> None:
@@ -246,6 +267,13 @@ async def test_what_a_modelfile_adds(registry: Registry) -> None:
         ({"config__json": b"{"}, "config.json: not valid JSON"),
         ({"config__json": b"[]"}, "config.json: not a JSON object"),
         ({"config__json": b"{}"}, 'config.json: "model_type" is missing'),
+        ({"config__json": config(hidden_size=1e300)}, "config.json: hidden_size is too large"),
+        ({"config__json": config(num_hidden_layers=2**63)}, "config.json: num_hidden_layers is"),
+        (
+            {"tokenizer__json": as_json({"added_tokens": 5, "model": {}})},
+            'tokenizer.json: "added_tokens" is not a list',
+        ),
+        ({"other__json": b" " * (16 * 1024 * 1024 + 1)}, "other.json: larger than 16777216 bytes"),
         ({"model__safetensors": None}, "unknown type: no .safetensors file was given"),
         ({"model__safetensors": b"short"}, "model.safetensors: not a safetensors file"),
         (
@@ -268,6 +296,14 @@ async def test_what_a_modelfile_adds(registry: Registry) -> None:
         (
             {"chat_template__jinja": b"{% if x %}\n\n{{ y"},
             "line 3 of the chat template: unexpected end of template",
+        ),
+        (
+            {"chat_template__jinja": b" " * (256 * 1024 + 1)},
+            "the chat template is longer than 262144 characters",
+        ),
+        (
+            {"chat_template__jinja": b"{{" * 25_000},
+            "the chat template is nested too deeply",
         ),
         (
             {"chat_template__jinja": b"{{ (" + b"(" * 5000},

@@ -70,6 +70,8 @@ def test_model_info(fields: dict[str, Any], info: dict[str, Any]) -> None:
         ({"model_type": "x"}, '"architectures" is missing'),
         ({"model_type": "x", "architectures": []}, '"architectures" is missing'),
         ({"model_type": "x", "architectures": [1]}, '"architectures" is missing'),
+        ({**MINIMAL, "n_ctx": 1e300}, "n_ctx is too large"),
+        ({**MINIMAL, "text_config": {"vocab_size": 2**63}}, "vocab_size is too large"),
     ],
 )
 def test_configurations_that_name_no_model(document: object, message: str) -> None:

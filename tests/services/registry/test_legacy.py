@@ -230,3 +230,24 @@ async def test_the_servers_files_are_closed_unless_opened(tmp_path: Path, root: 
         for fields in ({"path": f"{root}/Modelfile"}, {"modelfile": f"FROM {root}/tiny"}):
             with pytest.raises(InvalidRequest, match="setting PADDOCK_MODELFILES names"):
                 await registry.create_of("x", {}, **fields)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"hunter2 x", r"\(line 1\): command must be one of"),
+        (b"FROM x\nPARAMETER top_k hunter2", "invalid int value"),
+        (b"FROM x\nPARAMETER hunter2 1", "unknown parameter"),
+        (b"FROM x\nPARAMETER hunter2", "unexpected EOF"),
+        (b"SYSTEM hunter2", "no FROM line"),
+        (b"hunter2\xff", "a Modelfile must be UTF-8 or UTF-16 text"),
+    ],
+)
+async def test_errors_do_not_quote_a_file(
+    registry: Registry, root: Path, content: bytes, message: str
+) -> None:
+    (root / "Modelfile").write_bytes(content)
+    with pytest.raises(InvalidRequest, match=f"^Modelfile: {message}") as error:
+        await registry.create("x", path="Modelfile")
+    assert "hunter2" not in error.value.message
+    assert "0xff" not in error.value.message

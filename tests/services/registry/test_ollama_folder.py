@@ -116,6 +116,19 @@ async def test_damage_in_one_model_hides_no_other(registry: Registry) -> None:
     assert await registry.names() == ["good:latest"]
 
 
+@pytest.mark.parametrize("length", [-1, 2**63])
+async def test_an_impossible_length_in_one_model_hides_no_other(
+    registry: Registry, length: int
+) -> None:
+    await registry.create("good", llama())
+    await put(registry, "odd/latest", {**CONFIG, "context_length": length}, model=b"GGUF")
+    found = await summaries(registry)
+    assert found.keys() == {"good:latest", "odd:latest"}
+    assert found["odd:latest"].details.context_length == 0
+    with pytest.raises(InvalidModel, match="damaged config blob: context_length"):
+        await registry.show("odd")
+
+
 async def test_a_model_of_the_cloud_can_be_deleted(registry: Registry) -> None:
     await put(registry, "gpt-oss/120b-cloud", {**CONFIG, "remote_host": "https://ollama.com"})
     assert await registry.names() == ["gpt-oss:120b-cloud"]

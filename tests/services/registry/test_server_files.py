@@ -92,6 +92,40 @@ def test_a_folder_with_too_much_in_it(root: Path) -> None:
         ServerFiles(root).list_folder(root / "models")
 
 
+def test_links_of_a_snapshot_lead_to_its_own_blobs_alone(root: Path) -> None:
+    blobs = root / "models--x" / "blobs"
+    snapshot = root / "models--x" / "snapshots" / "1"
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    (blobs / "abc").write_text("{}")
+    (snapshot / "config.json").symlink_to("../../blobs/abc")
+    assert ServerFiles(root).list_folder(snapshot) == {"config.json": blobs / "abc"}
+    (snapshot / "other.json").symlink_to(root / "models" / "a.json")
+    with pytest.raises(InvalidRequest, match="is a link that leaves the folder of the model"):
+        ServerFiles(root).list_folder(snapshot)
+
+
+def test_a_link_out_of_the_model_is_refused(root: Path) -> None:
+    (root / "secret").write_text("{}")
+    (root / "models" / "config.json").symlink_to(root / "secret")
+    with pytest.raises(InvalidRequest, match="is a link that leaves the folder of the model"):
+        ServerFiles(root).list_folder(root / "models")
+
+
+def test_a_folder_that_goes_while_it_is_looked_for(root: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"cannot read .*: No such file or directory"):
+        ServerFiles(root).list_folder(root / "gone")
+
+
+def test_a_folder_that_has_become_a_link_is_not_followed(root: Path) -> None:
+    found = ServerFiles(root).find("models/a.json")
+    (root.parent / "outside" / "a.json").write_text("secret")
+    (root / "models").rename(root / "old")
+    (root / "models").symlink_to(root.parent / "outside")
+    with pytest.raises(InvalidRequest, match="it has been moved or replaced"):
+        open_file(found)
+
+
 def test_a_link_is_not_opened_in_place_of_a_file(root: Path) -> None:
     (root / "link").symlink_to(root / "models" / "a.json")
     with pytest.raises(InvalidRequest, match="cannot read"):

@@ -46,6 +46,8 @@ def test_merges_are_pairs_of_tokens_in_either_form() -> None:
     [
         ([], '"model" is missing'),
         ({}, '"model" is missing'),
+        ({"model": {}, "added_tokens": 5}, '"added_tokens" is not a list'),
+        ({"model": {}, "added_tokens": {"a": 1}}, '"added_tokens" is not a list'),
         ({"model": {"vocab": {"a": 10**9}}}, "it numbers tokens beyond"),
     ],
 )
