@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from common.changes import Changes
 from common.errors import LoadFailed, ModelNotFound, NoRoom, OutOfMemory
 from common.rpc import Server
 from protos.paddock.v1 import (
@@ -54,7 +55,7 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
         self.started: list[worker_pb2.StartSequence] = []
         self.rendered: list[worker_pb2.RenderSequenceRequest] = []
         self.embedded: list[inference_pb2.EmbedRequest] = []
-        self._changed = asyncio.Condition()
+        self._changes = Changes()
         self._server = Server()
 
     async def start(self, address: str) -> None:
@@ -72,14 +73,14 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
         self, request: worker_pb2.WatchRequest, context: Any
     ) -> AsyncIterator[worker_pb2.WorkerStatus]:
         while True:
+            changed = self._changes.next()
             yield worker_pb2.WorkerStatus(
                 worker=self.name,
                 memory_budget=self.room,
                 memory_used=len(self.models),
                 models=self.models.values(),
             )
-            async with self._changed:
-                await self._changed.wait()
+            await changed.wait()
 
     async def Run(
         self, request_iterator: AsyncIterator[worker_pb2.RunRequest], context: Any
@@ -140,8 +141,7 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
         await self.announce()
 
     async def announce(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+        self._changes.announce()
 
     async def Load(
         self, request: worker_pb2.LoadModelRequest, context: Any
