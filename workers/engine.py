@@ -97,8 +97,8 @@ class Tokenizer(Protocol):
         """Give the text of token ids, special ones included."""
 
 
-class Engine(Protocol):
-    """One model, ready to run."""
+class PromptEngine(Protocol):
+    """The part of an engine that prompts are made with."""
 
     @property
     def limits(self) -> Limits:
@@ -114,6 +114,10 @@ class Engine(Protocol):
 
         It is empty where the model finds its images' places by itself.
         """
+
+
+class Engine(PromptEngine, Protocol):
+    """One model, ready to run."""
 
     def generate(
         self, prompt: Prompt, generation: generation_pb2.Generation

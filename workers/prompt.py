@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from common.errors import CapabilityMissing
 from common.model_template import ModelTemplate
@@ -11,7 +10,7 @@ from protos.paddock.v1 import generation_pb2, model_pb2
 from protos.paddock.v1.generation_pb2 import Completion, Generation, Message, Think
 from workers.conversation import Conversation
 from workers.draft import Draft
-from workers.engine import Limits, Prompt, Tokenizer
+from workers.engine import Prompt, PromptEngine, Tokenizer
 from workers.fitting import Fitter
 from workers.image_places import Placeholder
 from workers.insert import around_hole, insert_tokens, sizes
@@ -21,22 +20,6 @@ from workers.window import refuse_hopeless
 
 # Bytes of a request whose prompt takes a noticeable time to make.
 _LARGE = 500_000
-
-
-class PromptEngine(Protocol):
-    """The part of an engine that prompts are made with."""
-
-    @property
-    def limits(self) -> Limits:
-        """What it can hold."""
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The model's tokenizer."""
-
-    @property
-    def image_placeholder(self) -> str | None:
-        """The text that stands for one image; None: the model does not see."""
 
 
 async def make_prompt(

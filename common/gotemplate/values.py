@@ -8,10 +8,11 @@ dict         maps with string keys, in the order of their keys
 Bound        values of a named type
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 
-class Bound:
+class Bound(ABC):
     """A value of a named type. A map that is bound keeps the order of its keys."""
 
     __slots__ = ()
@@ -22,9 +23,9 @@ class Bound:
         """Give what printing it gives; None: its JSON."""
         return None
 
+    @abstractmethod
     def json_value(self) -> object:
         """Give the plain value that stands for it in JSON; an object's order is kept."""
-        raise NotImplementedError
 
     def zero_element(self) -> object:
         """Give what a map has at a key that it lacks: the zero value of its elements' type."""
