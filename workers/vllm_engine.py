@@ -232,8 +232,11 @@ class VllmEngine:
         """End the core; see the seam."""
         if self._images:
             self._images.close()
-        if self._llm.output_handler:
-            self._llm.output_handler.cancel()
+        if handler := self._llm.output_handler:
+            handler.cancel()
+            await asyncio.wait({handler})
+        # vLLM would leave those waiting for ever whose outputs were still to come.
+        self._llm.output_processor.propagate_error(EngineDeadError())
         await asyncio.to_thread(self._llm.shutdown, _SHUTDOWN_SECONDS)
 
 

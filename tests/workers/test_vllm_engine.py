@@ -14,7 +14,7 @@ import pytest_asyncio
 from common.errors import InvalidRequest, LoadFailed, WorkerLost
 from protos.paddock.v1 import generation_pb2, model_pb2
 from tests.workers.conformance import EngineConformance, chat, run, text
-from workers.engine import Engine, Prompt
+from workers.engine import Engine, Prompt, Step
 from workers.prompt import render
 from workers.vllm_factory import VllmFactory
 
@@ -295,6 +295,23 @@ async def test_two_engines_and_the_death_of_one(engine: Engine, factory: VllmFac
         await run(second)
     await second.aclose()
     assert await run(engine)
+
+
+async def test_an_engine_that_is_ended_while_it_answers(factory: VllmFactory) -> None:
+    engine = await start(factory, DEMO)
+    endless = generation_pb2.Format(json_schema='{"type": "string", "minLength": 10000}')
+    steps = engine.generate(chat(engine), generation_pb2.Generation(format=endless))
+    await anext(steps)
+    rest = asyncio.create_task(_rest(steps))
+    await asyncio.sleep(0.05)
+    await engine.aclose()
+    async with asyncio.timeout(5):
+        with pytest.raises(WorkerLost):
+            await rest
+
+
+async def _rest(steps: AsyncIterator[Step]) -> list[Step]:
+    return [step async for step in steps]
 
 
 async def test_a_model_that_the_engine_dies_of_says_why(
