@@ -10,7 +10,14 @@ marks; the family's name.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from workers.output.formats import THINKING, TOOLS, ThinkingFormat, ToolFormat, tagged_tools
+from workers.output.formats import (
+    COHERE_ANSWER,
+    THINKING,
+    TOOLS,
+    ThinkingFormat,
+    ToolFormat,
+    tagged_tools,
+)
 from workers.output.tags import Tags
 
 
@@ -41,6 +48,8 @@ class Choice:
     tools: ToolFormat | None
     harmony: bool = False
     """The format of gpt-oss, which is messages rather than marks."""
+    wrapping: tuple[str, ...] = ()
+    """Marks around the answer, which are not part of it."""
 
 
 _DEFAULT_THINKING = "deepseek_r1"
@@ -77,6 +86,7 @@ _PARSERS: Mapping[str, tuple[str | None, str | None]] = {
 # The first that a template or a vocabulary contains counts: what is found in several
 # families' templates stands below what tells them apart.
 _TOOL_MARKS = (
+    (("<|START_ACTION|>",), "cohere"),
     (("｜DSML｜",), "deepseek_v32"),  # noqa: RUF001
     (("<｜tool▁calls▁begin｜>", "```json"), "deepseek_v3"),  # noqa: RUF001
     (("<｜tool▁calls▁begin｜>",), "deepseek_v31"),  # noqa: RUF001
@@ -101,6 +111,7 @@ _TOOL_MARKS = (
     (("<|python_tag|>",), "llama3_json"),
 )
 _THINKING_MARKS = (
+    (("<|START_THINKING|>",), "cohere"),
     (("[THINK]",), "mistral"),
     (("<seed:think>",), "seed_oss"),
     (("<|channel>",), "gemma4"),
@@ -109,6 +120,7 @@ _THINKING_MARKS = (
     (("<think>",), "deepseek_r1"),
 )
 _TOOL_FAMILIES = {
+    "cohere2": "cohere",
     "deepseek3": "deepseek_v31",
     "gemma4": "gemma4",
     "granite": "granite",
@@ -123,6 +135,7 @@ _TOOL_FAMILIES = {
     "qwen3_moe": "hermes",
 }
 _THINKING_FAMILIES = {
+    "cohere2": "cohere",
     "gemma4": "gemma4",
     "granite": "granite",
     "ministral": "mistral",
@@ -130,6 +143,7 @@ _THINKING_FAMILIES = {
     "mistral3": "mistral",
     "seed_oss": "seed_oss",
 }
+COHERE_FAMILIES = frozenset({"cohere2", "cohere2_moe", "cohere2_vision"})
 HARMONY_FAMILIES = frozenset({"gptoss", "gpt-oss", "gpt_oss"})
 
 
@@ -144,7 +158,8 @@ def choose(clues: Clues) -> Choice:
         return Choice(THINKING[thinking] if thinking else None, TOOLS[tools] if tools else None)
     if _is_harmony(clues):
         return _HARMONY
-    return Choice(_thinking(clues), _tools(clues))
+    wrapping = () if COHERE_FAMILIES.isdisjoint(clues.families) else COHERE_ANSWER
+    return Choice(_thinking(clues), _tools(clues), wrapping=wrapping)
 
 
 def _is_harmony(clues: Clues) -> bool:

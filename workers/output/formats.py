@@ -36,6 +36,7 @@ class ToolFormat:
 
 
 THINKING = {
+    "cohere": ThinkingFormat(Tags("<|START_THINKING|>", "<|END_THINKING|>")),
     "deepseek_r1": ThinkingFormat(_THINK, "deepseek_r1"),
     # vLLM's tags leave a heading in the thought.
     "gemma4": ThinkingFormat(Tags("<|channel>thought", "<channel|>")),
@@ -103,6 +104,11 @@ _BLOCKS: dict[str, tuple[BlockFormat, ...]] = {
 }
 
 TOOLS = {name: ToolFormat(blocks, name) for name, blocks in _BLOCKS.items()}
+# vLLM reads Cohere's answers as a whole and with another library; the calls are JSON.
+TOOLS["cohere"] = ToolFormat(_sections("<|START_ACTION|>", "<|END_ACTION|>"))
+
+COHERE_ANSWER = ("<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_TEXT|>", "<|END_TEXT|>")
+"""What Cohere's models put around an answer."""
 
 
 def tagged_tools(tag: str) -> ToolFormat:

@@ -1,9 +1,9 @@
 """Tool calls written as JSON objects, whatever stands around them.
 
-What Ollama's generic parser takes is taken: an object with `name` and `arguments` or
-`parameters`, at any depth, the arguments being an object or a string that holds one; an
-object whose key is a tool's name; or the arguments alone after the name. A call must name
-one of the tools on offer: any other object is text.
+What Ollama's generic parser takes is taken: an object with `name` (or `tool_name`, as Cohere's
+models write it) and `arguments` or `parameters`, at any depth, the arguments being an object
+or a string that holds one; an object whose key is a tool's name; or the arguments alone after
+the name. A call must name one of the tools on offer: any other object is text.
 """
 
 import json
@@ -132,8 +132,8 @@ def _within(value: Any, names: ToolNames, depth: int) -> Iterator[tuple[str, Any
     if not isinstance(value, dict):
         return
     if _is_a_call(value, names):
-        if value["name"] in names:
-            yield value["name"], value.get("arguments", value.get("parameters"))
+        if (name := _called(value)) in names:
+            yield name, value.get("arguments", value.get("parameters"))
         return
     keys = [key for key in value if key in names and isinstance(value[key], dict)]
     if keys:
@@ -145,7 +145,11 @@ def _within(value: Any, names: ToolNames, depth: int) -> Iterator[tuple[str, Any
 
 def _is_a_call(value: dict[str, Any], names: ToolNames) -> bool:
     """Tell whether an object has the form of a call, of whichever tool."""
-    name = value.get("name")
-    if not isinstance(name, str):
-        return False
-    return name in names or "arguments" in value or "parameters" in value
+    name = _called(value)
+    return name in names or (bool(name) and ("arguments" in value or "parameters" in value))
+
+
+def _called(value: dict[str, Any]) -> str:
+    """Give the name in an object that may be a call; empty: it has none."""
+    name = value.get("name", value.get("tool_name"))
+    return name if isinstance(name, str) else ""

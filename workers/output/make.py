@@ -8,9 +8,10 @@ from common.model_template import ModelTemplate
 from protos.paddock.v1 import generation_pb2, model_pb2
 from workers.engine import Prompt, Tokenizer
 from workers.output.block_reader import BlockReader
-from workers.output.choice import HARMONY_FAMILIES, Choice, Clues, choose
+from workers.output.choice import COHERE_FAMILIES, HARMONY_FAMILIES, Choice, Clues, choose
 from workers.output.formats import ThinkingFormat
 from workers.output.harmony import HarmonyReader
+from workers.output.marks import MarkFilter
 from workers.output.reader import Reader, TagReader
 from workers.output.tags import Tags
 from workers.output.thinking import EmptyThoughtFilter, ThinkingSplitter
@@ -43,7 +44,7 @@ async def make_reader(
     """
     thinks = "thinking" in spec.capabilities
     tools = [orjson.loads(tool) for tool in generation.chat.tools_json]
-    if not thinks and not tools and not _may_be_harmony(spec):
+    if not thinks and not tools and not _marks_every_answer(spec):
         return None
     found = await ready.render(lambda tokenizer: _find_out(tokenizer, spec, generation, thinks))
     if found.choice.harmony:
@@ -58,15 +59,17 @@ async def make_reader(
     if tools and (tool_format := found.choice.tools):
         marks += (each.opening for each in tool_format.blocks)
         splitter = ToolCallSplitter(tool_format.blocks, BlockReader(ready, tool_format, tools))
-    if not thinking and not splitter:
+    wrapping = MarkFilter(found.choice.wrapping) if found.choice.wrapping else None
+    if not thinking and not splitter and not wrapping:
         return None
     special = any(token in mark for token in found.special_tokens for mark in marks)
-    return TagReader(thinking, splitter, special_tokens=special)
+    return TagReader(thinking, splitter, wrapping=wrapping, special_tokens=special)
 
 
-def _may_be_harmony(spec: model_pb2.ModelSpec) -> bool:
+def _marks_every_answer(spec: model_pb2.ModelSpec) -> bool:
     families = {spec.details.family, *spec.details.families}
-    return spec.parser == "harmony" or not HARMONY_FAMILIES.isdisjoint(families)
+    marking = HARMONY_FAMILIES | COHERE_FAMILIES
+    return spec.parser == "harmony" or not marking.isdisjoint(families)
 
 
 def _find_out(

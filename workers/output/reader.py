@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from workers.output.marks import MarkFilter
 from workers.output.parsed import Parsed
 from workers.output.thinking import ThinkingSplitter, Thought
 from workers.output.tool_calls import ToolCallSplitter
@@ -43,9 +44,11 @@ class TagReader:
         thinking: ThinkingSplitter | None,
         tools: ToolCallSplitter | None,
         *,
+        wrapping: MarkFilter | None = None,
         special_tokens: bool = False,
     ) -> None:
         self.special_tokens = special_tokens
+        self._wrapping = wrapping
         self._thinking = thinking
         self._tools = tools
 
@@ -63,6 +66,8 @@ class TagReader:
     async def feed(self, text: str) -> Parsed:
         """Take a piece of the answer; see the seam."""
         parsed = self._thinking.feed(text) if self._thinking else Parsed(content=text)
+        if self._wrapping:
+            parsed.content = self._wrapping.feed(parsed.content)
         if not self._tools or not parsed.content:
             return parsed
         answer = await self._tools.feed(parsed.content)
@@ -72,6 +77,8 @@ class TagReader:
     async def finish(self) -> Parsed:
         """Give what was held back; see the seam."""
         parsed = self._thinking.finish() if self._thinking else Parsed()
+        if self._wrapping:
+            parsed.content = self._wrapping.feed(parsed.content) + self._wrapping.finish()
         if not self._tools:
             return parsed
         answer = await self._tools.feed(parsed.content)

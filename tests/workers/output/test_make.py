@@ -4,10 +4,11 @@ import pytest
 
 from common.errors import InvalidRequest
 from protos.paddock.v1 import generation_pb2, model_pb2
-from tests.workers.output.pieces import read
+from tests.workers.output.pieces import pieces, read
 from tests.workers.scripted import ScriptedEngine
 from workers.engine import Prompt
 from workers.output.harmony import HarmonyReader
+from workers.output.json_calls import Call
 from workers.output.make import make_reader
 from workers.output.parsed import Parsed
 from workers.output.reader import Reader
@@ -102,6 +103,25 @@ async def test_special_tokens_are_shown_only_where_they_mark_something(
     reader = await make(parser=parser, special=special, tools=(TOOL,))
     assert reader
     assert reader.special_tokens == shown
+
+
+COHERE = (
+    "<|START_THINKING|>Hm.<|END_THINKING|>"
+    '<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "add", "parameters": {"a": 1}}]'
+    "<|END_ACTION|>"
+)
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+async def test_cohere(cut: int) -> None:
+    reader = await make(parser="", family="cohere2", tools=(TOOL,))
+    assert reader
+    assert await read(reader, pieces(COHERE, [cut])) == Parsed("Hm.", "", [Call("add", '{"a": 1}')])
+    for tools in ((TOOL,), ()):
+        plain = await make(parser="", family="cohere2", capabilities=("completion",), tools=tools)
+        assert plain
+        text = "<|START_RESPONSE|>Hi <|there|>.<|END_RESPONSE|>"
+        assert await read(plain, pieces(text, [cut])) == Parsed(content="Hi <|there|>.")
 
 
 async def test_gpt_oss() -> None:
