@@ -9,27 +9,30 @@ endif
 
 INSTALLED := .venv/.installed-$(ENGINE)
 PROTOS := $(wildcard protos/paddock/v1/*.proto)
+DOCKER_REGISTRY := $(BIN)/docker-registry
 PROTO_MODULES := $(PROTOS:.proto=_pb2.py) $(PROTOS:.proto=_pb2_grpc.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test test-unit test-integration protos lint types format lock clean distclean
+.PHONY: help setup setup-tests run test test-unit test-integration protos lint types format lock clean distclean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) protos ## Install what is missing (ENGINE=cpu or gpu; found out by default)
 
+setup-tests: setup $(DOCKER_REGISTRY) ## Install what only the tests need, too
+
 run: setup ## Install what is missing and start everything on this machine
 	@$(BIN)/paddock serve $(ARGS)
 
-test: lint types ## Install what is missing and run every check and test
+test: lint types setup-tests ## Install what is missing and run every check and test
 	$(BIN)/pytest $(sort $(filter-out tests/integration/ tests/__pycache__/,$(wildcard tests/*/ tests/test_*.py))) tests/integration $(ARGS)
 
-test-unit: setup ## The tests that start no processes
+test-unit: setup-tests ## The tests that start no processes
 	$(BIN)/pytest --ignore=tests/integration $(ARGS)
 
-test-integration: setup ## The tests that start real processes
+test-integration: setup-tests ## The tests that start real processes
 	$(BIN)/pytest tests/integration $(ARGS)
 
 protos: $(PROTO_MODULES) ## Generate the Python code of the protos
@@ -66,6 +69,10 @@ distclean: clean ## Remove what was installed, too
 $(INSTALLED): pyproject.toml requirements/$(ENGINE).txt requirements/dev.txt scripts/install.py scripts/mend_torch.py
 	@$(PYTHON) scripts/install.py $(ENGINE)
 	@touch $@
+
+$(DOCKER_REGISTRY): scripts/install_docker_registry.py $(INSTALLED)
+	@$(PYTHON) scripts/install_docker_registry.py $@
+	@touch -h $@
 
 $(PROTO_MODULES) &: $(PROTOS) $(INSTALLED)
 	@find protos -name '*_pb2*.py*' -delete
