@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from common.gotemplate import nodes
+from common.gotemplate.limits import MAXIMUM_DEPTH
 
 
 def cut_after_response(trees: Mapping[str, nodes.Block]) -> Mapping[str, nodes.Block]:
@@ -22,6 +23,7 @@ class _Cut:
         self._done = False
         self.called: dict[str, nodes.Block] = {}  # templates that had to be cut, by new names
         self._names: dict[str, str] = {}  # of called templates, as they are to be called
+        self._depth = 0  # of templates that call each other; one that is deeper never runs
 
     def block(self, block: nodes.Block) -> nodes.Block:
         kept: list[nodes.TreeNode] = []
@@ -52,9 +54,11 @@ class _Cut:
 
     def _call(self, node: nodes.Call) -> nodes.Call:
         tree = self._trees.get(node.name)
-        if tree is not None and node.name not in self._names:
+        if tree is not None and node.name not in self._names and self._depth < MAXIMUM_DEPTH:
             self._names[node.name] = node.name  # while it is cut, a call of itself stays as it is
+            self._depth += 1
             body = self.block(tree)
+            self._depth -= 1
             if self._done:
                 name = self._names[node.name] = f"{node.name} until the response"
                 self.called[name] = body

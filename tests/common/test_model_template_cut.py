@@ -1,5 +1,6 @@
 import pytest
 
+from common.errors import TemplateError
 from common.model_template import ModelTemplate
 
 ANSWER = '{{ define "x" }}{{ .Prompt }}A{{ .Response }}<END>{{ end }}'
@@ -57,3 +58,14 @@ def test_templates_that_call_the_next_one_twice(between: str, last: str, expecte
     end = f'{{{{ define "t{LEVELS}" }}}}{last}{{{{ end }}}}'
     text = f'{"".join(levels)}{end}{{{{ template "t0" . }}}}{{{{ .Response }}}}'
     assert last_turn(text) == expected
+
+
+def test_a_long_chain_of_calls() -> None:
+    links = [
+        f'{{{{ define "{number}" }}}}{{{{ template "{number + 1}" . }}}}{{{{ end }}}}'
+        for number in range(400)
+    ]
+    last = '{{ define "400" }}{{ .Response }}{{ end }}{{ template "0" . }}'
+    template = ModelTemplate.parse("".join(links) + last)
+    with pytest.raises(TemplateError):
+        template.until_response.execute({"Response": "Hi."})
