@@ -34,6 +34,9 @@ def main() -> None:
     UNFINISHED.write_text(engine)
     print(f"Installing vLLM for {engine.upper()} and what it needs into .venv", flush=True)
     pins = read_pins(engine)
+    if engine == "gpu":
+        # Exactly: 2.13.0+cpu, which pip's own settings may find, would do for `==`.
+        pins = [pin.replace("==", "===", 1) if pin.startswith("torch") else pin for pin in pins]
     torch = [pin for pin in pins if pin.startswith("torch") and engine == "cpu"]
     run(*PIP, *(pin for pin in pins if pin not in torch), *read_pins("dev"))
     if torch:
