@@ -14,7 +14,7 @@ PROTO_MODULES := $(PROTOS:.proto=_pb2.py) $(PROTOS:.proto=_pb2_grpc.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-tests run test test-unit test-integration protos lint types format lock clean distclean
+.PHONY: help setup setup-tests run fsck test test-unit test-integration protos lint types format lock clean distclean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ setup-tests: setup $(DOCKER_REGISTRY) ## Install what only the tests need, too
 
 run: setup ## Install what is missing and start everything on this machine
 	@$(BIN)/paddock serve $(ARGS)
+
+fsck: setup ## Check that every stored model is whole (ARGS=--repair deletes wrong blobs)
+	@$(BIN)/paddock fsck $(ARGS)
 
 test: lint types setup-tests ## Install what is missing and run every check and test
 	$(BIN)/pytest $(sort $(filter-out tests/integration/ tests/__pycache__/,$(wildcard tests/*/ tests/test_*.py))) tests/integration $(ARGS)

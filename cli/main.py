@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from cli.serve import ServeOptions, StartFailed, serve
+from cli.store_commands import collect, fsck
 from common.errors import PaddockError
 
 app = typer.Typer(
@@ -79,6 +80,10 @@ def serve_command(
     except (StartFailed, PaddockError, OSError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+app.command()(fsck)
+app.command()(collect)
 
 
 def main() -> None:

@@ -22,6 +22,11 @@ from common.rpc import is_serving
 _SOCKET_FOLDER = re.compile(r"[A-Za-z0-9_./+-]{1,80}", re.ASCII)
 
 
+def default_store(home: Path) -> str:
+    """Say where a suite's models are kept where nothing else was chosen."""
+    return str(home / "models")
+
+
 @dataclass(frozen=True)
 class Suite:
     """Where a suite keeps its files and listens.
@@ -88,7 +93,7 @@ class Suite:
 
     def processes(self) -> list[ChildSpec]:
         """Give the processes in the order in which each needs only those before it."""
-        store = self.store or str(self.home / "models")
+        store = self.store or default_store(self.home)
         blob, registry = self._address("blob"), self._address("registry")
         worker, inference = self._address("worker"), self._address("inference")
         cache = str(self.home / "cache")

@@ -22,6 +22,9 @@
     ├── LoadFailed                the engine refused the model
     ├── StoreFull                 no space is left for blobs or manifests
     ├── StoreFailed               the folder or bucket cannot be used
+    ├── UploadMoved               an unfinished upload is not where the writer believes
+    ├── RegistryFailed            another registry refused, failed or lied
+    │   └── Unauthorized          it wants other credentials
     ├── Canceled                  the caller went away
     └── Internal                  a defect
 
@@ -173,6 +176,27 @@ class StoreFull(PaddockError):
 
 class StoreFailed(PaddockError):
     """The store's folder or bucket cannot be read or written."""
+
+
+class UploadMoved(PaddockError):
+    """An unfinished upload has another length than the writer believes, or another writer."""
+
+    grpc_status = grpc.StatusCode.FAILED_PRECONDITION
+    http_status = 409
+
+
+class RegistryFailed(PaddockError):
+    """Another registry cannot be reached, refused a request, or answered nonsense."""
+
+    grpc_status = grpc.StatusCode.FAILED_PRECONDITION
+    http_status = 500
+
+
+class Unauthorized(RegistryFailed):
+    """Another registry wants credentials that were not given."""
+
+    grpc_status = grpc.StatusCode.UNAUTHENTICATED
+    http_status = 401
 
 
 class Canceled(PaddockError):

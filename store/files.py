@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from io import FileIO
 from pathlib import Path
 
 from common.errors import StoreFailed, StoreFull
@@ -35,6 +36,14 @@ def modification_time(status: os.stat_result) -> datetime:
     """Give a file's time of modification in UTC, cut to whole microseconds."""
     seconds, nanoseconds = divmod(status.st_mtime_ns, 1_000_000_000)
     return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=nanoseconds // 1000)
+
+
+def write_fully(file: FileIO, data: bytes | bytearray) -> None:
+    """Write all of it, where one call may write less."""
+    with memoryview(data) as rest:
+        written = 0
+        while written < len(rest):
+            written += file.write(rest[written:])
 
 
 def sync_folder(folder: Path) -> None:

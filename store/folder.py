@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from common.digests import hex_digits
-from common.errors import BlobNotFound
+from common.errors import BlobNotFound, UploadMoved
 from common.names import ModelName
 from store.files import exclusive, modification_time, store_errors, sync_folder
+from store.folder_kept import KeptUploads
 from store.folder_manifests import FolderManifests
-from store.folder_upload import FolderUpload, is_upload
-from store.interface import CHUNK_SIZE, Blob, Location, Manifest, Store
+from store.folder_upload import FolderUpload, is_upload, new_upload_path
+from store.interface import CHUNK_SIZE, Blob, Location, Manifest, Store, UploadStatus
 
 _BLOB = re.compile(r"sha256-([0-9a-f]{64})")
 
@@ -39,6 +40,7 @@ class FolderStore(Store):
         self._uploads = root / "uploads"
         self._manifest_root = root / "manifests"
         self._manifests = FolderManifests(self._manifest_root, self._uploads)
+        self._kept = KeptUploads(self._uploads, self._lock)
 
     @store_errors()
     def check(self) -> None:
@@ -47,14 +49,43 @@ class FolderStore(Store):
             folder.mkdir(parents=True, exist_ok=True)
             if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
                 raise PermissionError(f"no permission to read and write {folder}")
-        with self._lock(), self.begin_upload():
+        with self._lock():
+            pass
+        with self.begin_upload():
             pass
 
     @store_errors()
-    def begin_upload(self, digest: str | None = None, size: int | None = None) -> FolderUpload:
-        """Start a file in `uploads/`."""
+    def begin_upload(
+        self,
+        digest: str | None = None,
+        size: int | None = None,
+        *,
+        keep: bool = False,
+        offset: int = 0,
+    ) -> FolderUpload:
+        """Start a file in `uploads/`, or go on with one; it is hashed again as it is used."""
         self._uploads.mkdir(parents=True, exist_ok=True)
-        return FolderUpload(self._uploads, self._publish, digest, size)
+        kept, path = None, new_upload_path(self._uploads)
+        if keep and digest and size is not None:
+            if kept := self._kept.open(digest, size, offset):
+                path = self._kept.path(digest, size)
+        elif offset:
+            raise UploadMoved("only a kept upload goes on")
+        return FolderUpload(
+            kept or path.open("xb", buffering=0),
+            path,
+            publish=self._publish,
+            remove=self._remove_upload,
+            digest=digest,
+            size=size,
+            keep=kept is not None,
+            offset=offset,
+        )
+
+    @store_errors()
+    def upload_status(self, digest: str, size: int) -> UploadStatus:
+        """Measure the file."""
+        return self._kept.status(digest, size)
 
     @store_errors()
     def stat(self, digest: str) -> Blob:
@@ -114,7 +145,7 @@ class FolderStore(Store):
     @store_errors()
     def abort_uploads(self, idle_since: datetime) -> int:
         """Remove our files in `uploads/` that were not written to lately."""
-        aborted = 0
+        aborted = self._kept.remove_idle(idle_since)
         for entry in _entries(self._uploads):
             status = _status(entry) if is_upload(entry.name) else None
             if status and modification_time(status) <= idle_since:
@@ -157,6 +188,10 @@ class FolderStore(Store):
             os.utime(upload)  # its age begins now, not with its last byte
             upload.replace(self._path(digest))
         sync_folder(self._blobs)
+
+    def _remove_upload(self, upload: Path) -> None:
+        with self._lock():
+            upload.unlink(missing_ok=True)
 
 
 def _blob(digest: str, status: os.stat_result) -> Blob:

@@ -1,14 +1,16 @@
-"""An upload into a folder: a file in `uploads/` until it is published."""
+"""Uploads into a folder: a file in `uploads/` until it is published."""
 
 import os
 import re
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 from common.errors import StoreFailed
-from store.files import store_errors
+from store.files import store_errors, write_fully
+from store.prefix_hash import PrefixHash
 from store.upload import Upload
 
 _NAME = re.compile(r"upload-[0-9a-f]{32}")
@@ -25,36 +27,63 @@ def is_upload(file_name: str) -> bool:
 
 
 class FolderUpload(Upload):
-    """Writes a file in `uploads/`; `publish` moves it to where its digest belongs."""
+    """Writes a file in `uploads/`; `publish` moves it to where its digest belongs.
+
+    With `keep` the file at `path` is locked for this upload, and has `offset` bytes.
+    """
 
     def __init__(
         self,
-        uploads: Path,
+        file: FileIO,
+        path: Path,
+        *,
         publish: Callable[[Path, str], None],
+        remove: Callable[[Path], None],
         digest: str | None,
         size: int | None,
+        keep: bool = False,
+        offset: int = 0,
     ) -> None:
-        super().__init__(digest, size)
+        self._prefix_hash = PrefixHash(file.fileno(), offset)
+        super().__init__(digest, size, keep=keep, offset=offset, sha256=self._prefix_hash)
         self._move_into_place = publish
-        self._path = new_upload_path(uploads)
-        self._file = self._path.open("xb")
+        self._remove = remove
+        self._path = path
+        self._file = file
 
     @store_errors()
     def _append(self, data: bytes | bytearray) -> None:
-        self._file.write(data)
+        write_fully(self._file, data)
 
     @store_errors()
     def _publish(self, digest: str) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._sync()
         try:
             self._move_into_place(self._path, digest)
         except FileNotFoundError as error:
             raise StoreFailed("the upload was idle for too long and has been aborted") from error
-        self._file.close()
+        self._close()
+
+    def _suspend(self) -> None:
+        self._close()
 
     @store_errors()
     def _discard(self) -> None:
-        self._path.unlink(missing_ok=True)
-        with suppress(OSError):  # what is still buffered need not be written
+        try:
+            self._remove(self._path)
+        finally:
+            self._close()  # which unlocks it
+
+    def _interrupt(self) -> None:
+        self._prefix_hash.interrupt()
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._keep = False  # the kernel may count lost pages as written
+            raise
+
+    def _close(self) -> None:
+        with suppress(OSError):  # what matters has been synced
             self._file.close()

@@ -38,6 +38,19 @@ class Location:
     size: int
     path: Path | None = None
     url: str | None = None
+    expires_at: datetime | None = None
+    """When the URL stops to answer; None: never."""
+
+
+@dataclass(frozen=True)
+class UploadStatus:
+    """How far a kept upload has come."""
+
+    committed_size: int = 0
+    """Bytes that are stored; 0 when there is no such upload."""
+
+    busy: bool = False
+    """It is being written now, as far as that can be told: S3 knows only of this process."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +73,35 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def begin_upload(self, digest: str | None = None, size: int | None = None) -> Upload:
+    def begin_upload(
+        self,
+        digest: str | None = None,
+        size: int | None = None,
+        *,
+        keep: bool = False,
+        offset: int = 0,
+    ) -> Upload:
         """Start to store a blob.
 
         Nothing is visible before `Upload.commit`, which refuses bytes that do not match
         `digest` and `size`. With no digest the blob is stored under what it turns out to
         be. The size in bytes, where known, also lets a backend plan its parts. Several
         uploads of one digest may run at once; each ends as if it were the only one.
+
+        With `keep`, which takes a digest and a size, what was written outlives an abort
+        and the death of the process, until `abort_uploads` finds it idle; bytes that
+        prove to be wrong are thrown away all the same. Another upload goes on from there
+        by giving its `committed_size` as `offset`; one that begins at 0 replaces it. At
+        most one upload of a digest is kept: while one is being written, another one with
+        `keep` is an upload like any other.
+
+        Raises:
+            UploadMoved: there is no kept upload of that length, or it is being written.
         """
+
+    @abstractmethod
+    def upload_status(self, digest: str, size: int) -> UploadStatus:
+        """Tell how far a kept upload of this digest and size has come."""
 
     @abstractmethod
     def stat(self, digest: str) -> Blob:

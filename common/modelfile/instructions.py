@@ -6,7 +6,8 @@ the end of a line. A line that begins with `#` is a comment. There are no escape
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from common.errors import InvalidRequest
 
@@ -49,21 +50,35 @@ class Instruction:
 
     text: str
 
+    line: int = field(default=0, compare=False)
+    """In which it begins; the first is 1."""
+
+
+@contextmanager
+def in_line(number: int) -> Iterator[None]:
+    """Put the number of a line before the message of an `InvalidRequest`."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise InvalidRequest(f"(line {number}): {error.message}") from None
+
 
 def read_instructions(text: str) -> Iterator[Instruction]:
     """Read the instructions in their order.
 
     Raises:
-        InvalidRequest: the text breaks the grammar; the message is Ollama's.
+        InvalidRequest: the text breaks the grammar; the message is Ollama's, and names
+            the line.
     """
     lines = enumerate(_LINE.findall(text), 1)
     for number, line in lines:
         content = line.lstrip(_BLANKS)
         if not content.strip("\r\n") or content.startswith("#"):
             continue
-        name, rest = _cut_name(number, content)
-        subject, rest = _cut_subject(number, name, rest)
-        yield Instruction(name, subject, _read_text(number, rest, lines))
+        with in_line(number):
+            name, rest = _cut_name(content)
+            subject, rest = _cut_subject(name, rest)
+        yield Instruction(name, subject, _read_text(number, rest, lines), number)
 
 
 def quote(text: str) -> str:
@@ -79,23 +94,23 @@ def quote(text: str) -> str:
     return f"{mark}{text}{mark}"
 
 
-def _cut_name(number: int, line: str) -> tuple[str, str]:
+def _cut_name(line: str) -> tuple[str, str]:
     match = _NAME.match(line)
     if match and match[1].lower() in NAMES:
         return match[1].lower(), line[match.end() :]
     if line.isascii() and line.isalpha():
         raise InvalidRequest("unexpected EOF")
-    raise InvalidRequest(f"(line {number}): {WRONG_NAME}")
+    raise InvalidRequest(WRONG_NAME)
 
 
-def _cut_subject(number: int, name: str, rest: str) -> tuple[str, str]:
+def _cut_subject(name: str, rest: str) -> tuple[str, str]:
     if name not in _WITH_SUBJECT:
         return "", rest
     match = _SUBJECT.match(rest)
     if not match or not match[2]:
         raise InvalidRequest(f"unexpected EOF: {rest.strip() or name}")
     if name == "message" and match[1] not in ROLES:
-        raise InvalidRequest(f"(line {number}): {WRONG_ROLE}")
+        raise InvalidRequest(WRONG_ROLE)
     return match[1], rest[match.end() :]
 
 

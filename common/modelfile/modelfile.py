@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from common.errors import InvalidRequest
 from common.gotemplate.printing import to_text
-from common.modelfile.instructions import Instruction, quote, read_instructions
+from common.modelfile.instructions import Instruction, in_line, quote, read_instructions
 from common.modelfile.parameters import collect_parameters, single_values
 from common.modelfile.version import check_version
 
@@ -58,12 +58,15 @@ def parse_modelfile(text: str) -> Modelfile:
 
     Raises:
         InvalidRequest: it breaks the grammar, has no FROM, or a parameter or a version is
-            none; the message is Ollama's.
+            none; the message is Ollama's, and names the line.
     """
     instructions = list(read_instructions(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")))
 
+    def all_of(name: str) -> list[Instruction]:
+        return [found for found in instructions if found.name == name]
+
     def texts(name: str) -> tuple[str, ...]:
-        return tuple(found.text for found in instructions if found.name == name)
+        return tuple(found.text for found in all_of(name))
 
     def last(name: str) -> str:
         return next(reversed(texts(name)), "")
@@ -78,10 +81,10 @@ def parse_modelfile(text: str) -> Modelfile:
         system=last("system") if texts("system") else None,
         renderer=last("renderer"),
         parser=last("parser"),
-        requires=check_version(last("requires")),
-        parameters=collect_parameters(_with_subject(instructions, "parameter")),
+        requires=next(map(_version, reversed(all_of("requires"))), ""),
+        parameters=collect_parameters(all_of("parameter")),
         licenses=texts("license"),
-        messages=tuple(Turn(*pair) for pair in _with_subject(instructions, "message")),
+        messages=tuple(Turn(found.subject, found.text) for found in all_of("message")),
     )
 
 
@@ -116,5 +119,6 @@ def _if_given(text: str | None) -> tuple[str, ...]:
     return () if text is None else (text,)
 
 
-def _with_subject(instructions: list[Instruction], name: str) -> list[tuple[str, str]]:
-    return [(found.subject, found.text) for found in instructions if found.name == name]
+def _version(instruction: Instruction) -> str:
+    with in_line(instruction.line):
+        return check_version(instruction.text)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from common.errors import InvalidRequest
+from common.modelfile.instructions import Instruction, in_line
 from common.options import FLOATS, INTEGERS, WITHOUT_EFFECT
 
 Value = str | int | float | bool
@@ -18,18 +19,20 @@ _BOOLEANS = dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True) | dict.
 )
 
 
-def collect_parameters(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Read PARAMETERs, each a name and a text; the texts of `stop` make one list.
+def collect_parameters(instructions: Iterable[Instruction]) -> dict[str, Any]:
+    """Read PARAMETERs; the texts of `stop` make one list.
 
     Raises:
-        InvalidRequest: a name is unknown or a text is no value of its type.
+        InvalidRequest: a name is unknown or a text is no value of its type; the message
+            names the line.
     """
     parameters: dict[str, Any] = {}
-    for name, text in pairs:
-        if name == "stop":
-            parameters.setdefault(name, []).append(text)
-        else:
-            parameters[name] = parse_parameter(name, text)
+    for found in instructions:
+        if found.subject == "stop":
+            parameters.setdefault(found.subject, []).append(found.text)
+            continue
+        with in_line(found.line):
+            parameters[found.subject] = parse_parameter(found.subject, found.text)
     return parameters
 
 

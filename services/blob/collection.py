@@ -4,26 +4,50 @@ Why it never takes a blob that a new manifest names, though several processes wo
 once: whoever writes a manifest retains its blobs first. Collection reads the manifests,
 and then deletes only what was not retained after a time that is older. So either it sees
 the new manifest, or the store sees that the blob is too young.
+
+What is released goes earlier, even if somebody retained it before it was released and has
+yet to write his manifest. He looks for his blobs after that. So that they cannot go after
+he has looked, this process writes no manifest while it collects what was released.
+
+A derived manifest that is written anew while it is being deleted may be lost; that costs
+no more than the work.
 """
 
 import logging
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 
-from common.errors import BlobNotFound, InvalidRequest
-from services.blob.manifest import named_blobs
+from common.errors import BlobNotFound, InvalidModel, ModelNotFound
+from common.names import ModelName
+from services.blob.wanted import wanted
 from store.interface import Blob, Manifest, Store
 
 logger = logging.getLogger(__name__)
 
+_EVER = datetime.min.replace(tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class Collected:
-    """How many blobs went, and their bytes."""
+    """What went: blobs, derived manifests, and unfinished uploads by their number."""
 
-    blobs: int = 0
-    size: int = 0
+    deleted: tuple[Blob, ...] = ()
+    manifests: tuple[ModelName, ...] = ()
+    uploads: int = 0
+    obstacle: str = ""
+    """Why no blob could be collected; empty: they could."""
+
+    @property
+    def blobs(self) -> int:
+        """Their number."""
+        return len(self.deleted)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the blobs."""
+        return sum(blob.size for blob in self.deleted)
 
 
 def garbage(blobs: Iterable[Blob], named: Collection[str], wanted_since: datetime) -> list[Blob]:
@@ -37,21 +61,32 @@ class Collector:
     def __init__(self, store: Store, grace: timedelta) -> None:
         self._store = store
         self._grace = grace
+        self._manifests = Lock()
+
+    def write_manifest(self, name: ModelName, content: bytes) -> Manifest:
+        """Store a manifest, but not while blobs that it may name are being removed."""
+        with self._manifests:
+            return self._store.write_manifest(name, content)
 
     def collect_all(self) -> Collected:
-        """Remove all blobs that are garbage, and uploads that came to nothing."""
+        """Remove all that is garbage: blobs, derived manifests, uploads that came to nothing."""
         horizon = datetime.now(UTC) - self._grace
-        if uploads := self._store.abort_uploads(horizon):
+        uploads = self._store.abort_uploads(horizon)
+        if uploads:
             logger.info("removed %d unfinished uploads", uploads)
-        return self._collect(list(self._store.list_blobs()), horizon)
+        return replace(
+            self._collect(list(self._store.list_blobs()), horizon, horizon), uploads=uploads
+        )
 
     def collect_released(self, digests: Iterable[str], released_at: datetime) -> Collected:
         """Remove those of some blobs that nobody names, or wanted after they were released.
 
         `released_at` is when the manifest that named them until now had been written.
+        What was derived from them is left to `collect_all`.
         """
         horizon = max(released_at, datetime.now(UTC) - self._grace)
-        return self._collect(list(self._stored(digests)), horizon)
+        with self._manifests:
+            return self._collect(list(self._stored(digests)), horizon, _EVER)
 
     def _stored(self, digests: Iterable[str]) -> Iterator[Blob]:
         for digest in set(digests):
@@ -60,37 +95,32 @@ class Collector:
             except BlobNotFound:
                 continue
 
-    def _collect(self, blobs: list[Blob], wanted_since: datetime) -> Collected:
-        named = self._all_named()
-        if named is None:
-            return Collected()
-        deleted = [
+    def _collect(
+        self, blobs: list[Blob], wanted_since: datetime, derived_since: datetime
+    ) -> Collected:
+        young = {blob.digest for blob in blobs if blob.modified_at > wanted_since}
+        try:
+            found = wanted(self._store.list_manifests(), young, derived_since)
+        except InvalidModel as error:
+            logger.error("%s", error.message)
+            return Collected(obstacle=error.message)
+        manifests = tuple(name for name in found.forsaken if self._forget(name, derived_since))
+        deleted = tuple(
             blob
-            for blob in garbage(blobs, named, wanted_since)
+            for blob in garbage(blobs, found.blobs, wanted_since)
             if self._store.delete_blob(blob.digest, unless_newer_than=wanted_since)
-        ]
-        collected = Collected(len(deleted), sum(blob.size for blob in deleted))
+        )
+        collected = Collected(deleted, manifests)
         if deleted:
             logger.info("removed %d blobs, %d bytes", collected.blobs, collected.size)
         return collected
 
-    def _all_named(self) -> set[str] | None:
-        """Give what any manifest names; None if one of them cannot tell."""
-        named: set[str] = set()
-        for manifest in self._store.list_manifests():
-            if not _add_named(manifest, named):
-                return None
-        return named
-
-
-def _add_named(manifest: Manifest, named: set[str]) -> bool:
-    try:
-        named |= named_blobs(manifest.content)
-    except InvalidRequest as error:
-        logger.error(
-            "nothing is collected, for the manifest of %s may name any blob: %s",
-            manifest.name,
-            error,
-        )
-        return False
-    return True
+    def _forget(self, derived: ModelName, unless_newer_than: datetime) -> bool:
+        """Delete a derived manifest that was not written again; its blobs are young if it was."""
+        try:
+            if self._store.read_manifest(derived).modified_at > unless_newer_than:
+                return False
+            self._store.delete_manifest(derived)
+        except ModelNotFound:
+            return False
+        return True

@@ -4,12 +4,21 @@ The format is Docker's image manifest, version 2, as Ollama uses it: the blobs a
 `config.digest` and each `layers[].digest`.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from common.digests import parse_digest
 from common.errors import InvalidModel
+
+
+@dataclass(frozen=True)
+class NamedBlob:
+    """A blob as a manifest describes it; the size is None where it states none."""
+
+    digest: str
+    size: int | None
 
 
 def named_blobs(content: bytes) -> set[str]:
@@ -19,6 +28,11 @@ def named_blobs(content: bytes) -> set[str]:
         InvalidModel: it is no such manifest.
         InvalidDigest: what it gives as a digest is none.
     """
+    return {blob.digest for blob in described_blobs(content)}
+
+
+def described_blobs(content: bytes) -> list[NamedBlob]:
+    """Give what a manifest says of its blobs; raises as `named_blobs` does."""
     try:
         manifest = orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -29,8 +43,8 @@ def named_blobs(content: bytes) -> set[str]:
     if not isinstance(layers, list | None):
         raise InvalidModel("invalid manifest: layers is not a list")
     descriptors = [*(layers or []), manifest.get("config") or {"digest": ""}]
-    digests = {_digest(descriptor) for descriptor in descriptors}
-    return {parse_digest(digest) for digest in digests if digest}
+    named = [(_digest(descriptor), _size(descriptor)) for descriptor in descriptors]
+    return [NamedBlob(parse_digest(digest), size) for digest, size in named if digest]
 
 
 def _digest(descriptor: Any) -> str:
@@ -39,3 +53,8 @@ def _digest(descriptor: Any) -> str:
     if not isinstance(digest, str):
         raise InvalidModel("invalid manifest: a layer or the config has no digest")
     return digest
+
+
+def _size(descriptor: dict[str, Any]) -> int | None:
+    size = descriptor.get("size")
+    return size if isinstance(size, int) else None

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 
+from common.digests import parse_digest
 from common.errors import InvalidRequest
 from protos.paddock.v1 import blob_pb2
 from store.interface import Store
@@ -17,6 +19,9 @@ MAX_PART_SIZE = 4 * 1024 * 1024
 _BUFFER_SIZE = 4 * 1024 * 1024
 
 
+_DRAIN_TIME = 0.1  # seconds
+
+
 async def read_header(parts: AsyncIterator[blob_pb2.WriteRequest]) -> blob_pb2.WriteHeader:
     """Take the header, which comes first."""
     first = await anext(parts, None)
@@ -25,7 +30,15 @@ async def read_header(parts: AsyncIterator[blob_pb2.WriteRequest]) -> blob_pb2.W
     if not first.header.digest and not first.header.HasField("size"):
         # A caller that breaks off looks like one that has finished.
         raise InvalidRequest("a write states its digest, its size or both")
+    _check_kept(first.header)
     return first.header
+
+
+def _check_kept(header: blob_pb2.WriteHeader) -> None:
+    if header.keep and not (header.digest and header.HasField("size")):
+        raise InvalidRequest("a write that is kept states its digest and its size")
+    if header.offset and not header.keep:
+        raise InvalidRequest("only a write that is kept goes on at an offset")
 
 
 async def read_data(parts: AsyncIterator[blob_pb2.WriteRequest]) -> AsyncIterator[bytes]:
@@ -39,9 +52,40 @@ async def read_data(parts: AsyncIterator[blob_pb2.WriteRequest]) -> AsyncIterato
 
 
 @asynccontextmanager
-async def begin_upload(store: Store, digest: str | None, size: int | None) -> AsyncIterator[Upload]:
+async def ending_gently(parts: AsyncIterator[blob_pb2.WriteRequest]) -> AsyncIterator[None]:
+    """Go on taking parts for a moment after the end, unless it was a cancellation.
+
+    gRPC tells a caller whose part is stuck when the call ends of an internal error, and
+    nothing of how the call has ended.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise
+    except BaseException:
+        await _drain(parts)
+        raise
+    await _drain(parts)
+
+
+async def _drain(parts: AsyncIterator[blob_pb2.WriteRequest]) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_TIME):
+            async for _ in parts:
+                pass
+
+
+@asynccontextmanager
+async def begin_upload(store: Store, header: blob_pb2.WriteHeader) -> AsyncIterator[Upload]:
     """Give an upload that is aborted unless it was committed, also on cancellation."""
-    beginning = asyncio.create_task(asyncio.to_thread(store.begin_upload, digest, size))
+    begin = partial(
+        store.begin_upload,
+        parse_digest(header.digest) if header.digest else None,
+        header.size if header.HasField("size") else None,
+        keep=header.keep,
+        offset=header.offset,
+    )
+    beginning = asyncio.create_task(asyncio.to_thread(begin))
     try:
         yield await asyncio.shield(beginning)
     finally:
@@ -65,6 +109,9 @@ async def write_all(data: AsyncIterator[bytes], upload: Upload) -> None:
                 gathered = bytearray()
         await asyncio.shield(writing)
         await asyncio.to_thread(upload.write, gathered)
+    except BaseException:
+        await asyncio.to_thread(upload.abort)  # it lets a running write end early
+        raise
     finally:
         await asyncio.gather(writing, return_exceptions=True)
 

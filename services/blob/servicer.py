@@ -14,7 +14,13 @@ from common.names import ModelName
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 from services.blob.collection import Collected, Collector
 from services.blob.manifest import named_blobs
-from services.blob.receiving import begin_upload, read_data, read_header, write_all
+from services.blob.receiving import (
+    begin_upload,
+    ending_gently,
+    read_data,
+    read_header,
+    write_all,
+)
 from store.interface import Blob, Manifest, Store
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -39,15 +45,14 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
         self, request_iterator: AsyncIterator[blob_pb2.WriteRequest], context: _Context
     ) -> blob_pb2.WriteResponse:
         """Store a blob; one that is stored already is retained, its body is not awaited."""
-        header = await read_header(request_iterator)
-        digest = parse_digest(header.digest) if header.digest else None
-        if digest and (blob := await self._retain(digest)):
-            return blob_pb2.WriteResponse(digest=digest, size=blob.size, existed=True)
-        declared_size = header.size if header.HasField("size") else None
-        async with begin_upload(self._store, digest, declared_size) as upload:
-            await write_all(read_data(request_iterator), upload)
-            stored_as, size = await asyncio.to_thread(upload.commit)
-        return blob_pb2.WriteResponse(digest=stored_as, size=size)
+        async with ending_gently(request_iterator):
+            return await self._write(request_iterator)
+
+    async def WriteStatus(
+        self, request: blob_pb2.WriteStatusRequest, context: _Context
+    ) -> blob_pb2.WriteStatusResponse:
+        """Say how far a kept upload has come, or that the blob is stored."""
+        return await asyncio.to_thread(self._write_status, request)
 
     async def Read(
         self, request: blob_pb2.ReadRequest, context: _Context
@@ -64,9 +69,14 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
     ) -> blob_pb2.LocateResponse:
         """Say where a worker finds a blob."""
         location = await asyncio.to_thread(self._store.locate, parse_digest(request.digest))
+        response = blob_pb2.LocateResponse(size=location.size)
         if location.url is not None:
-            return blob_pb2.LocateResponse(size=location.size, url=location.url)
-        return blob_pb2.LocateResponse(size=location.size, path=str(location.path))
+            response.url = location.url
+        else:
+            response.path = str(location.path)
+        if location.expires_at is not None:
+            response.expires_at.CopyFrom(_timestamp(location.expires_at))
+        return response
 
     async def Retain(
         self, request: blob_pb2.RetainRequest, context: _Context
@@ -81,7 +91,9 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
     ) -> blob_pb2.CollectResponse:
         """Remove garbage among some blobs, or among all."""
         collected = await self._collect(request)
-        return blob_pb2.CollectResponse(blobs=collected.blobs, bytes=collected.size)
+        return blob_pb2.CollectResponse(
+            blobs=collected.blobs, bytes=collected.size, uploads=collected.uploads
+        )
 
     async def ReadManifest(
         self, request: blob_pb2.ReadManifestRequest, context: _Context
@@ -98,7 +110,8 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
         if len(request.content) > MAX_MANIFEST_SIZE:
             raise TooLarge(f"a manifest has at most {MAX_MANIFEST_SIZE} bytes")
         named_blobs(request.content)
-        return _stored(await asyncio.to_thread(self._store.write_manifest, name, request.content))
+        write = self._collector.write_manifest
+        return _stored(await asyncio.to_thread(write, name, request.content))
 
     async def DeleteManifest(
         self, request: blob_pb2.DeleteManifestRequest, context: _Context
@@ -115,6 +128,27 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
         manifests = self._store.list_manifests()
         while manifest := await asyncio.to_thread(next, manifests, None):
             yield _stored(manifest)
+
+    async def _write(self, parts: AsyncIterator[blob_pb2.WriteRequest]) -> blob_pb2.WriteResponse:
+        header = await read_header(parts)
+        digest = parse_digest(header.digest) if header.digest else None
+        if digest and (blob := await self._retain(digest)):
+            return blob_pb2.WriteResponse(digest=digest, size=blob.size, existed=True)
+        async with begin_upload(self._store, header) as upload:
+            await write_all(read_data(parts), upload)
+            stored_as, size = await asyncio.to_thread(upload.commit)
+        return blob_pb2.WriteResponse(digest=stored_as, size=size)
+
+    def _write_status(self, request: blob_pb2.WriteStatusRequest) -> blob_pb2.WriteStatusResponse:
+        digest = parse_digest(request.digest)
+        try:
+            stored = self._store.stat(digest)
+        except BlobNotFound:
+            status = self._store.upload_status(digest, request.size)
+            return blob_pb2.WriteStatusResponse(
+                committed_size=status.committed_size, busy=status.busy
+            )
+        return blob_pb2.WriteStatusResponse(committed_size=stored.size, complete=True)
 
     async def _retain(self, digest: str) -> Blob | None:
         try:

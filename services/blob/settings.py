@@ -10,7 +10,7 @@ class BlobSettings(Settings):
     """Address to serve on: host:port or unix:/path."""
 
     store: str
-    """Where models are kept: a folder's path or a file:// URL."""
+    """Where models are kept: a folder's path, a file:// URL or s3://bucket/prefix."""
 
     collect_interval: Duration = "10m"
     """Time between two searches for garbage; 0 leaves the one at start-up."""
@@ -23,3 +23,26 @@ class BlobSettings(Settings):
 
     drain_timeout: Duration = "30s"
     """How long running requests may take to finish after SIGTERM."""
+
+
+class CollectSettings(Settings):
+    """Flags and variables of `python -m services.blob.collect`."""
+
+    store: str
+    """Where models are kept, as for the service."""
+
+    collect_grace: Duration = "1h"
+    """Age under which no blob and no unfinished upload is garbage."""
+
+    verbose: bool = False
+    """Name what was removed."""
+
+
+class FsckSettings(Settings):
+    """Flags and variables of `python -m services.blob.fsck`."""
+
+    store: str
+    """Where models are kept, as for the service."""
+
+    repair: bool = False
+    """Delete blobs whose bytes are wrong, so that a pull or a create brings them again."""

@@ -80,8 +80,13 @@ def test_the_last_counts_of_what_can_be_said_once() -> None:
         ("", "no FROM line"),
         ("# nothing\n", "no FROM line"),
         ("SYSTEM x", "no FROM line"),
-        ("FROM x\nREQUIRES tomorrow", "requires must be a valid semver (e.g. 0.14.0)"),
-        ("FROM x\nPARAMETER colour red", "unknown parameter 'colour'"),
+        ("FROM x\nREQUIRES tomorrow", "(line 2): requires must be a valid semver (e.g. 0.14.0)"),
+        ("FROM x\nPARAMETER colour red", "(line 2): unknown parameter 'colour'"),
+        (
+            'FROM x\r\nSYSTEM """a\r\nb"""\r\n# c\r\nPARAMETER top_k 1.5',
+            "(line 5): invalid int value [1.5]",
+        ),
+        ("FROM x\nPARAMETER stop", "(line 2): unexpected EOF: stop"),
     ],
 )
 def test_what_is_no_modelfile(text: str, message: str) -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from common.errors import InvalidRequest
+from common.modelfile.instructions import Instruction
 from common.modelfile.parameters import collect_parameters, parse_parameter, single_values
 
 
@@ -49,7 +50,8 @@ def test_what_is_no_value_is_named_in_ollamas_words(name: str, text: str, messag
 
 def test_stop_strings_are_collected_and_other_values_replaced() -> None:
     pairs = [("stop", "a"), ("top_k", "1"), ("stop", ""), ("top_k", "2")]
-    assert collect_parameters(pairs) == {"stop": ["a", ""], "top_k": 2}
+    instructions = [Instruction("parameter", name, text) for name, text in pairs]
+    assert collect_parameters(instructions) == {"stop": ["a", ""], "top_k": 2}
 
 
 def test_a_list_is_one_line_a_value_and_what_is_no_value_is_left_out() -> None:

@@ -1,6 +1,7 @@
 """Reading, locating and retaining blobs through the service."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from common.errors import BlobNotFound, InvalidDigest
 from common.rpc import rpc_errors
 from protos.paddock.v1 import blob_pb2
 from store.folder import FolderStore
-from tests.services.blob.helpers import UNKNOWN, Blobs, age, distant_future, put
+from store.interface import Location
+from tests.services.blob.helpers import UNKNOWN, Blobs, age, distant_future, put, serving_blobs
 
 
 async def read(blobs: Blobs, request: blob_pb2.ReadRequest) -> list[bytes]:
@@ -72,3 +74,17 @@ async def test_unknown_blobs_and_wrong_digests(blobs: Blobs) -> None:
         await read(blobs, blob_pb2.ReadRequest(digest=UNKNOWN))
     with pytest.raises(InvalidDigest), rpc_errors():
         await blobs.Stat(blob_pb2.StatRequest(digest="../../etc/passwd"))
+
+
+async def test_a_url_comes_with_its_end(tmp_path: Path) -> None:
+    ends = datetime(2030, 1, 1, tzinfo=UTC)
+
+    class UrlStore(FolderStore):
+        def locate(self, digest: str) -> Location:
+            return Location(size=4, url="http://bucket/blob", expires_at=ends)
+
+    store = UrlStore(tmp_path)
+    async with serving_blobs(store, f"unix:{tmp_path}/blob.sock") as blobs:
+        located = await blobs.Locate(blob_pb2.LocateRequest(digest=UNKNOWN))
+    assert located.url == "http://bucket/blob"
+    assert located.expires_at.ToDatetime(UTC) == ends

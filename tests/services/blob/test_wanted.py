@@ -1,0 +1,59 @@
+"""Which manifests keep their blobs."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from common.derived import derived_name
+from common.digests import hex_digits
+from common.errors import InvalidModel
+from common.names import ModelName
+from services.blob.wanted import wanted
+from store.interface import Manifest
+from tests.services.blob.helpers import digest_of, manifest
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+EARLY, LATE = NOON - timedelta(minutes=1), NOON + timedelta(minutes=1)
+SOURCE, RESULT, CONFIG = (digest_of(each) for each in (b"source", b"result", b"config"))
+MODEL = ModelName.parse("model")
+DERIVED = derived_name(hex_digits(SOURCE), "converter-1")
+
+model = Manifest(MODEL, manifest(CONFIG, SOURCE), EARLY)
+derived = Manifest(DERIVED, manifest(RESULT), EARLY)
+
+
+def test_a_derived_model_lives_as_long_as_its_source() -> None:
+    found = wanted([derived, model], (), NOON)
+    assert found.blobs == {CONFIG, SOURCE, RESULT}
+    assert found.forsaken == ()
+
+
+@pytest.mark.parametrize("at", [EARLY, NOON])
+def test_one_whose_source_is_gone_is_forsaken(at: datetime) -> None:
+    other = Manifest(MODEL, manifest(CONFIG), EARLY)
+    found = wanted([other, Manifest(DERIVED, manifest(RESULT), at)], (), NOON)
+    assert found.blobs == {CONFIG}
+    assert found.forsaken == (DERIVED,)
+
+
+def test_one_that_was_just_written_stays() -> None:
+    young = Manifest(DERIVED, manifest(RESULT), LATE)
+    assert wanted([young], (), NOON).blobs == {RESULT}
+
+
+def test_one_whose_source_was_just_stored_again_stays() -> None:
+    assert wanted([derived], {SOURCE}, NOON).blobs == {RESULT}
+
+
+def test_derived_models_do_not_keep_each_other() -> None:
+    second = Manifest(derived_name(hex_digits(RESULT), "packer-1"), manifest(CONFIG), EARLY)
+    assert set(wanted([second, derived], (), NOON).forsaken) == {second.name, DERIVED}
+
+
+def test_what_cannot_be_read_may_name_anything() -> None:
+    with pytest.raises(InvalidModel, match="nothing is collected, for the manifest of model"):
+        wanted([Manifest(MODEL, b"", EARLY)], (), NOON)
+    broken = Manifest(DERIVED, b"", EARLY)
+    with pytest.raises(InvalidModel):
+        wanted([model, broken], (), NOON)
+    assert wanted([broken], (), NOON).forsaken == (DERIVED,)
