@@ -1,6 +1,7 @@
 """`GET /metrics`: this process, its requests, and the models that run, for Prometheus."""
 
 import asyncio
+from collections.abc import Sequence
 
 import grpc
 from aiohttp import web
@@ -14,6 +15,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from common.durations import SECOND
 from common.errors import Canceled, Internal
 from gateway.services import SERVICES
 from protos.paddock.v1 import inference_pb2
@@ -108,12 +110,43 @@ def _describe_models(
     memory = Gauge(
         "paddock_model_memory_bytes", "Memory that a model takes", labels, registry=cluster
     )
+    load_time = Gauge(
+        "paddock_model_load_seconds",
+        "Time its load took, or has taken so far",
+        labels,
+        registry=cluster,
+    )
     loaded = Gauge("paddock_loaded_models", "Models ready on a worker", registry=cluster)
     for model in running.models:
         sequences.labels(model.name, model.worker).set(model.running)
         waiting.labels(model.name, model.worker).set(model.waiting)
         memory.labels(model.name, model.worker).set(model.memory)
+        load_time.labels(model.name, model.worker).set(model.load_duration / SECOND)
     loaded.set(sum(not model.loading for model in running.models))
+    _describe_loads(cluster, [model for model in running.models if model.loading])
+
+
+def _describe_loads(
+    cluster: CollectorRegistry, models: Sequence[inference_pb2.RunningModel]
+) -> None:
+    labels = ("model", "worker")
+    fetched = Gauge(
+        "paddock_loading_fetched_bytes",
+        "Bytes of a loading model's files that its worker has",
+        labels,
+        registry=cluster,
+    )
+    size = Gauge(
+        "paddock_loading_files_bytes",
+        "Bytes of all files of a loading model",
+        labels,
+        registry=cluster,
+    )
+    for model in models:
+        fetched.labels(model.name, model.worker).set(model.fetched)
+        size.labels(model.name, model.worker).set(model.files_size)
+    loading = Gauge("paddock_loading_models", "Models that workers are loading", registry=cluster)
+    loading.set(len(models))
 
 
 ROUTES = [web.get("/metrics", show_metrics)]

@@ -9,6 +9,8 @@ from common.settings import read_settings, seconds
 from protos.paddock.v1 import blob_pb2_grpc, worker_pb2, worker_pb2_grpc
 from workers.cache import FileCache
 from workers.cache_pruning import CachePruning
+from workers.download.process import DownloadProcess
+from workers.gguf.conversions import Conversions
 from workers.memory import accelerator_memory, machine_memory
 from workers.models import Models
 from workers.servicer import WorkerServicer
@@ -30,12 +32,19 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
         context_length=settings.context_length or None,
         accelerator=accelerator is not None,
         images=settings.image_limits,
+        max_adapters=settings.max_adapters,
     )
     async with open_channel(settings.blob) as channel:
         blobs = blob_pb2_grpc.BlobServiceStub(channel)
-        files = FileCache(settings.cache, blobs)
+        downloader = DownloadProcess(settings.blob, settings.download_limits)
+        files = FileCache(settings.cache, blobs, downloader, settings.cache_size)
+        conversions = Conversions(files, blobs, accelerator=accelerator is not None)
         models = Models(
-            factory, files, settings.memory_budget or share, settings.keep_alive_nanoseconds
+            factory,
+            files,
+            settings.memory_budget or share,
+            settings.keep_alive_nanoseconds,
+            conversions=conversions,
         )
         try:
             server = await _listen(settings, models)
@@ -51,6 +60,7 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
                     task.cancel()
         finally:
             await models.aclose()
+            await conversions.aclose()
 
 
 async def _listen(settings: WorkerSettings, models: Models) -> Server:

@@ -1,138 +1,216 @@
-"""Models' files on this worker's disk: `<cache>/models/<weights>/model/<path>`.
+"""Sets of files on this worker's disk: `<cache>/models/<identity>/model/<path>`.
 
-An entry is built under another name and renamed when it is complete, so that one that
-exists is whole, whoever was killed when. Workers may share a disk: the first rename wins.
+A set is a model's files, an adapter's, or what was made of them here. An entry is built
+under another name and renamed when it is complete, so that one that exists is whole, whoever
+was killed when. Workers may share a disk: one builds an entry, and the others wait for it.
 """
 
 import asyncio
+import errno
 import re
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+import shutil
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
-from common.errors import InvalidModel
-from common.rpc import rpc_errors
-from protos.paddock.v1 import blob_pb2, blob_pb2_grpc, model_pb2
+from common.errors import InvalidModel, InvalidRequest, LoadFailed, NoRoom, NotFound, OutOfMemory
+from protos.paddock.v1 import blob_pb2_grpc, model_pb2
 from workers.cache_entry import (
-    CachedFile,
     HeldFolder,
-    Record,
     hold,
     hold_whole,
+    make_durable,
     model_folder,
     write_record,
 )
-from workers.download import download
-from workers.partial import partial_folder, remove_leftovers
-from workers.tasks import run_all
+from workers.cache_filling import CacheFilling, Progress
+from workers.cache_room import CacheRoom, end_reservation, format_bytes
+from workers.download.process import Downloader
+from workers.partial import building_folder, partial_folder, remove_leftovers
 
-_PARALLEL_FILES = 8
-_WEIGHTS = re.compile(r"[0-9a-f]{64}")
+_IDENTITY = re.compile(r"[0-9a-f]{64}")
 
-Progress = Callable[[int], None]
+# After these nothing is gained by going on with what is here.
+_FINAL = (InvalidRequest, NotFound, OutOfMemory, LoadFailed)
 
 
 class FileCache:
-    """Brings models' files from the store."""
+    """Brings sets of files from the store, and keeps what is made of them.
 
-    def __init__(self, root: Path, blobs: blob_pb2_grpc.BlobServiceStub) -> None:
+    Args:
+        root: the cache's folder; workers on one disk may share it.
+        blobs: tells where the store's files are.
+        downloader: reads those that are not on this disk.
+        size: bytes that the cache may take on the disk; None: a share of it.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        blobs: blob_pb2_grpc.BlobServiceStub,
+        downloader: Downloader,
+        size: int | None = None,
+    ) -> None:
         self.models = root / "models"
         self.partial = root / "partial"
         self._blobs = blobs
+        self._downloader = downloader
+        self._room = CacheRoom(root, self.models, self.partial, size)
+        self._settling: set[asyncio.Task[None]] = set()
         for folder in (self.models, self.partial):
             folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.partial)
 
-    async def fetch(self, spec: model_pb2.ModelSpec, progress: Progress) -> HeldFolder:
-        """Give the folder with a model's files, fetched first where it is not here.
+    async def find(self, identity: str) -> HeldFolder | None:
+        """Give the folder of a set that is here and whole; None where it is not.
 
-        It stays until it is released. `progress` is told of each piece's bytes as they arrive.
+        It stays until it is released.
+        """
+        return await asyncio.to_thread(hold_whole, self._entry(identity))
+
+    async def fetch(
+        self,
+        identity: str,
+        files: Sequence[model_pb2.ModelFile],
+        progress: Progress,
+        *,
+        name: str,
+    ) -> HeldFolder:
+        """Give the folder with a set of files, fetched first where it is not here.
+
+        It stays until it is released.
+
+        Args:
+            identity: 64 hexadecimal digits, the same for equal sets only.
+            files: what belongs to the set.
+            progress: told about twice a second how many bytes have arrived since it was last
+                told; fewer than none where some have to be read again, or the fetch fails.
+            name: of the model, for people.
 
         Raises:
             InvalidModel: a path leaves the folder, or the files contradict each other.
             DigestMismatch: bytes arrived that are not the file's.
             BlobNotFound: the store lacks one.
+            OutOfMemory, NoRoom: the disk has no room for it, ever or now.
+            StoreFailed: the store cannot be read.
+            LoadFailed: the disk cannot be written.
         """
-        if not _WEIGHTS.fullmatch(spec.weights):
-            raise InvalidModel("the model's weights have no valid identity")
-        paths = {file.path: _relative(file.path) for file in spec.files}
-        entry = self.models / spec.weights
-        if held := await asyncio.to_thread(hold_whole, entry, spec):
-            return held
-        with partial_folder(self.partial) as building:
-            await self._build(building, spec, paths, progress)
-            return await asyncio.to_thread(_publish, building, entry, spec)
 
-    async def _build(
+        async def build(building: Path) -> None:
+            filling = CacheFilling(building, files, name, self._blobs, self._downloader, self._room)
+            with _cleared_after(building, _FINAL, unless=NoRoom), _disk_errors(name, files):
+                await filling.fill(progress)
+
+        sources = sorted({file.digest for file in files})
+        return await self._find_or_build(identity, name, sources, build)
+
+    async def add(
         self,
-        building: Path,
-        spec: model_pb2.ModelSpec,
-        paths: dict[str, Path],
-        progress: Progress,
-    ) -> None:
-        slots = asyncio.Semaphore(_PARALLEL_FILES)
-        folder = model_folder(building)
-        folder.mkdir()
+        identity: str,
+        build: Callable[[Path], Awaitable[None]],
+        *,
+        name: str,
+        size: int,
+        sources: Iterable[str],
+    ) -> HeldFolder:
+        """Give the folder with what is made here, made first where it is not here.
 
-        async def bring(file: model_pb2.ModelFile) -> CachedFile:
-            async with slots:
-                linked = await self._bring(file, folder / paths[file.path], progress)
-                return CachedFile(file.path, file.digest, linked)
+        It stays until it is released. On one disk at most one worker builds it at a time.
 
-        try:
-            files = await run_all(bring(file) for file in spec.files)
-            await asyncio.to_thread(write_record, building, Record(spec.name, files))
-        except OSError as error:
-            raise InvalidModel(f"cannot store a model's file: {error}") from None
+        Args:
+            identity: 64 hexadecimal digits, the same for equal sets only.
+            build: fills the empty folder that it is given. When it fails, or is cancelled, or
+                its process dies, nothing of it stays.
+            name: of the model, for people.
+            size: bytes that it will take at most, for which room is made.
+            sources: digests of the blobs that it is made of: when the store has one of them no
+                more, the entry goes as well.
 
-    async def _bring(self, file: model_pb2.ModelFile, target: Path, progress: Progress) -> bool:
-        """Make one file appear; tell whether it is linked."""
-        with rpc_errors():
-            located = await self._blobs.Locate(blob_pb2.LocateRequest(digest=file.digest))
-        linked = await asyncio.to_thread(_link, located.path, target, file.size)
-        if linked:
-            progress(file.size)
-        else:
-            await download(self._blobs, file, target, progress)
-        return linked
+        Raises:
+            OutOfMemory, NoRoom: the disk has no room for it, ever or now.
+            Exception: what `build` raises.
+        """
+
+        async def build_anew(building: Path) -> None:
+            with _cleared_after(building, BaseException):
+                await asyncio.to_thread(_clear, building)
+                await asyncio.to_thread(self._room.make, building, size, name)
+                folder = model_folder(building)
+                folder.mkdir()
+                await build(folder)
+
+        return await self._find_or_build(identity, name, sorted(set(sources)), build_anew)
+
+    async def _find_or_build(
+        self,
+        identity: str,
+        name: str,
+        sources: Sequence[str],
+        build: Callable[[Path], Awaitable[None]],
+    ) -> HeldFolder:
+        if held := await self.find(identity):
+            return held
+        async with building_folder(self.partial, identity) as building:
+            if held := await self.find(identity):  # another worker was faster
+                return held
+            await build(building)
+            end_reservation(building)
+            await asyncio.to_thread(write_record, building, name, sources)
+            entry = self._entry(identity)
+            held = await asyncio.to_thread(self._publish, building, entry)
+        # Nobody waits for the disk: until then the entry counts as long as the machine runs.
+        settling = asyncio.create_task(asyncio.to_thread(make_durable, entry))
+        self._settling.add(settling)
+        settling.add_done_callback(self._settling.discard)
+        return held
+
+    def _entry(self, identity: str) -> Path:
+        if not _IDENTITY.fullmatch(identity):
+            raise InvalidModel("the model's weights have no valid identity")
+        return self.models / identity
+
+    def _publish(self, building: Path, entry: Path) -> HeldFolder:
+        """Rename a complete entry into place, over one that lost its files, and hold it."""
+        held = hold(building)
+        with partial_folder(self.partial) as broken:
+            if entry.exists():
+                entry.rename(broken / entry.name)
+            building.rename(entry)
+        held.path = model_folder(entry)
+        return held
 
 
-def _relative(path: str) -> Path:
-    """Check a path that came with a model: it must stay inside the model's folder."""
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path:
-        raise InvalidModel(f"a model's file has the path {path!r}, which is not allowed")
-    return Path(*parts)
-
-
-def _link(located: str, target: Path, size: int) -> bool:
-    """Make the store's file appear at `target` without a copy; False where it is not visible."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not located:
-        return False
+@contextmanager
+def _cleared_after(
+    building: Path,
+    kinds: type[BaseException] | tuple[type[BaseException], ...],
+    unless: type[BaseException] | tuple[type[BaseException], ...] = (),
+) -> Iterator[None]:
+    """Remove all that is in a folder when the block fails in one of these ways."""
     try:
-        source = Path(located).resolve(strict=True)
-        if source.stat().st_size != size:
-            return False
-    except OSError:
-        return False
-    try:
-        target.hardlink_to(source)
-    except FileExistsError:
+        yield
+    except kinds as error:
+        if not isinstance(error, unless):
+            _clear(building)
         raise
-    except OSError:  # another file system, or one that does not link
-        target.symlink_to(source)
-    return True
 
 
-def _publish(building: Path, entry: Path, spec: model_pb2.ModelSpec) -> HeldFolder:
-    """Rename a complete entry into place, over one that lost its files, and hold it."""
-    held = hold(building)
+@contextmanager
+def _disk_errors(name: str, files: Sequence[model_pb2.ModelFile]) -> Iterator[None]:
+    """Say what it means when a file cannot be written."""
     try:
-        building.rename(entry)
-    except OSError:
-        if other := hold_whole(entry, spec):  # another worker was faster
-            return other
-        entry.rename(building.with_name(f"{building.name}-broken"))
-        building.rename(entry)
-    held.path = model_folder(entry)
-    return held
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            size = format_bytes(sum(file.size for file in files))
+            raise OutOfMemory(f"the worker's disk is full: {name} has {size}") from error
+        raise LoadFailed(f"cannot store the files of {name}: {error}") from error
+
+
+def _clear(folder: Path) -> None:
+    """Remove all that is in a folder."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

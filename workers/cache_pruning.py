@@ -11,7 +11,7 @@ from common.errors import BlobNotFound, PaddockError
 from common.rpc import rpc_errors
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 from workers.cache_entry import CachedFile, Record, model_folder, read_record, take_away
-from workers.partial import partial_folder
+from workers.partial import partial_folder, remove_leftovers
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class CachePruning:
     async def prune(self) -> None:
         """Remove what nobody uses and the store has no more; what goes wrong is logged."""
         try:
+            await asyncio.to_thread(remove_leftovers, self._partial)
             for entry in await asyncio.to_thread(_entries, self._models):
                 await self._prune(entry)
         except OSError as error:
@@ -56,9 +57,8 @@ class CachePruning:
     async def _is_wanted(self, entry: Path, record: Record) -> bool:
         if await asyncio.to_thread(_lost_a_link, entry, record.files):
             return False
-        digests = {file.digest for file in record.files}
         # One by one: nobody waits for it.
-        for digest in sorted(digests):
+        for digest in record.sources:
             if not await self._is_stored(digest):
                 return False
         return True

@@ -40,6 +40,10 @@ class Plan:
     """The type to compute in; "auto": the engine's choice."""
     context_length: int | None = None
     """The window to use; None: the model's own, or what of it the cache holds."""
+    lora_rank: int = 0
+    """The largest that an adapter may have; 0: the engine takes none."""
+    max_adapters: int = 0
+    """Adapters that run at once."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,18 @@ class Engine(PromptEngine, Protocol):
 
         Raises:
             InvalidRequest: options or format are wrong, or the prompt leaves no room.
+            WorkerLost: the engine died.
+        """
+
+    async def adapt(self, name: str, folder: Path) -> "Engine":
+        """Give this engine with a LoRA adapter, for as long as it runs.
+
+        Args:
+            name: tells adapters apart.
+            folder: its files as PEFT has them; they are read again at any time.
+
+        Raises:
+            LoadFailed: the engine refused it, or takes none; the message is its reason.
             WorkerLost: the engine died.
         """
 

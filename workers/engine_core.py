@@ -11,6 +11,7 @@ import torch
 from vllm.platforms import current_platform
 
 from workers.batch_invariance import attend_whole_contexts, multiply_in_pairs
+from workers.lora.cpu import use_own_multiplication
 from workers.vllm_environment import FAILURES_VARIABLE
 
 if TYPE_CHECKING or not current_platform.is_cpu():
@@ -43,6 +44,7 @@ class EngineWorker(_Base):
                 torch.cpu._init_amx()
             torch.set_num_threads(self._threads)
             attend_whole_contexts(os.environ, self._key_heads(), self._threads)
+            use_own_multiplication()
         super().init_device()
 
     def _key_heads(self) -> int:

@@ -5,30 +5,28 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 from common.changes import Changes
-from common.errors import OutOfMemory, Unavailable
+from common.errors import NoRoom, OutOfMemory, Unavailable
 from protos.paddock.v1 import model_pb2
 from workers.cache_entry import HeldFolder
 from workers.engine import Engine, EngineFactory
+from workers.files import Files
+from workers.gguf.conversions import Conversions
+from workers.gguf.paths import is_gguf_path
+from workers.load_watcher import LoadWatcher
+from workers.lora.applied import AppliedAdapters
+from workers.lora.sharing import EngineKey, choose_engine, wanted_engine
 from workers.residents import Holding, Resident, Residents, choose_victims
 from workers.slot import READY, UNLOADING, ReadyEngine, Slot
 
 logger = logging.getLogger(__name__)
 
 
-class Files(Protocol):
-    """Where models' files come from."""
-
-    async def fetch(self, spec: model_pb2.ModelSpec, progress: Callable[[int], None]) -> HeldFolder:
-        """Give the folder with a model's files; it stays until it is released."""
-
-
 class Models:
-    """Holds engines, one per set of weights, for the manifests that use them.
+    """Holds engines, for the manifests that use them: see `workers.lora.sharing`.
 
-    Guarantees: a set of weights is loaded once however many wait for it; nothing that is in
+    Guarantees: an engine is started once however many wait for it; nothing that is in
     use is taken away; the engines' memory together stays within the budget.
     """
 
@@ -39,6 +37,7 @@ class Models:
         budget: int,
         keep_alive: int,
         clock: Callable[[], float] = time.monotonic,
+        conversions: Conversions | None = None,
     ) -> None:
         self.budget = budget
         self.residents = Residents(keep_alive)
@@ -46,7 +45,8 @@ class Models:
         self._factory = factory
         self._files = files
         self._clock = clock
-        self._slots: dict[str, Slot] = {}
+        self._conversions = conversions
+        self._slots: dict[EngineKey, Slot] = {}
         self._admission = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
@@ -61,9 +61,9 @@ class Models:
         """Bytes taken from the budget."""
         return sum(slot.memory for slot in self._slots.values())
 
-    def slot(self, weights: str) -> Slot | None:
-        """Find the engine of a set of weights."""
-        return self._slots.get(weights)
+    def slot(self, engine: EngineKey) -> Slot | None:
+        """Find an engine."""
+        return self._slots.get(engine)
 
     @asynccontextmanager
     async def use(
@@ -82,7 +82,7 @@ class Models:
         resident = self.residents.acquire(spec, keep_alive, self._clock())
         self.changes.announce()
         try:
-            yield await self._engine(spec)
+            yield await self._ready(resident)
         finally:
             self._release(resident)
 
@@ -94,7 +94,7 @@ class Models:
         resident = self.residents.get(digest)
         if resident is None:
             return False
-        slot = self._slots.get(resident.spec.weights)
+        slot = self._slots.get(resident.engine)
         self.residents.expire(digest, self._clock())
         self._expire()
         if slot and slot.state == UNLOADING:
@@ -130,11 +130,23 @@ class Models:
             self._close(slot)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _engine(self, spec: model_pb2.ModelSpec) -> ReadyEngine:
+    async def _ready(self, resident: Resident) -> ReadyEngine:
+        """Give a manifest's engine, with the adapter if it has one."""
+        spec = resident.spec
+        ready, slot = await self._engine(resident)
+        if not spec.HasField("adapter"):
+            return ready
+        assert slot.adapters is not None
+        return await slot.adapters.apply(spec)
+
+    async def _engine(self, resident: Resident) -> tuple[ReadyEngine, Slot]:
+        spec = resident.spec
         while True:
-            slot = self._slots.get(spec.weights)
+            staying = [slot.key for slot in self.slots if slot.state != UNLOADING]
+            resident.engine = choose_engine(wanted_engine(spec), staying)
+            slot = self._slots.get(resident.engine)
             if slot is None:
-                slot = self._slots[spec.weights] = Slot(spec)
+                slot = self._slots[resident.engine] = Slot(spec, began=self._clock())
                 slot.task = asyncio.create_task(self._load(slot), name=f"load {spec.name}")
             if slot.engine and not slot.engine.alive:
                 self._drop(slot)
@@ -147,10 +159,9 @@ class Models:
                 await asyncio.wait({slot.task})
             if slot.task.cancelled():
                 raise Unavailable("the worker is shutting down")
-            return slot.task.result()
+            return slot.task.result(), slot
 
     async def _load(self, slot: Slot) -> ReadyEngine:
-        started = self._clock()
         try:
             engine = await self._start(slot)
         except BaseException as error:
@@ -161,24 +172,49 @@ class Models:
             self._forget(slot)
             raise
         slot.engine, slot.state = engine, READY
-        logger.info("loaded %s in %.1f s", slot.spec.name, self._clock() - started)
+        slot.load_seconds = self._clock() - slot.began
+        logger.info("loaded %s in %.1f s", slot.spec.name, slot.load_seconds)
+        ready = ReadyEngine(engine)
+        assert slot.folder is not None
+        slot.adapters = AppliedAdapters(ready, self._files, slot.folder.path)
         self._spawn(self._watch(slot, engine))
         self._settle(slot)
-        return ReadyEngine(engine)
+        return ready
 
     async def _start(self, slot: Slot) -> Engine:
-        def fetched(size: int) -> None:
-            slot.fetched += size
-
-        slot.folder = await self._files.fetch(slot.spec, fetched)
+        slot.folder = await self._fetch(slot.spec, LoadWatcher(slot, self.changes.announce))
         folder = slot.folder.path
-        slot.fetched, slot.starting = slot.size, True
+        slot.fetched, slot.total, slot.starting = slot.size, None, True
         plan = await asyncio.to_thread(self._factory.plan, slot.spec, folder, self.budget)
         async with self._admission:
             await self._make_room(plan.memory)
             slot.memory = plan.memory
         self.changes.announce()
         return await self._factory.start(slot.spec, folder, plan)
+
+    async def _fetch(self, spec: model_pb2.ModelSpec, watcher: LoadWatcher) -> HeldFolder:
+        """Bring a model's files; where the disk has no room, idle models let theirs go."""
+        while True:
+            try:
+                if self._conversions and any(is_gguf_path(file.path) for file in spec.files):
+                    return await self._conversions.fetch(spec, watcher)
+                return await self._files.fetch(
+                    spec.weights, spec.files, watcher.fetched, name=spec.name
+                )
+            except NoRoom:
+                if not await self._evict_one():
+                    raise
+
+    async def _evict_one(self) -> bool:
+        """End the idle engine that is missed least; False where none is idle."""
+        async with self._admission:
+            idle = [it for it in map(self._holding, self.slots) if it.evictable]
+            if not idle:
+                return False
+            victim = self._slots[min(idle, key=lambda it: (it.pinned, it.used_at)).engine]
+            self._drop(victim)
+            await victim.gone.wait()
+        return True
 
     async def _make_room(self, need: int) -> None:
         """Evict what must go, and wait until its memory is free."""
@@ -194,10 +230,10 @@ class Models:
             await asyncio.gather(*(slot.gone.wait() for slot in leaving))
 
     def _holding(self, slot: Slot) -> Holding:
-        residents = self.residents.of(slot.spec.weights)
+        residents = self.residents.of(slot.key)
         busy = any(resident.active for resident in residents)
         return Holding(
-            slot.spec.weights,
+            slot.key,
             slot.memory,
             evictable=slot.state == READY and not busy,
             used_at=max((resident.used_at for resident in residents), default=0.0),
@@ -207,27 +243,32 @@ class Models:
     def _release(self, resident: Resident) -> None:
         self.residents.release(resident, self._clock())
         self._expire()
-        slot = self._slots.get(resident.spec.weights)
-        if not resident.active and (slot is None or slot.state == UNLOADING):
+        slot = self._slots.get(resident.engine)
+        if not resident.active and (slot is None or not _holds(slot, resident.spec)):
             # The load failed, or the engine died under it.
             self.residents.remove(resident)
+            if slot:
+                self._settle(slot)
             self.changes.announce()
 
     def _expire(self) -> None:
-        for weights in self.residents.remove_expired(self._clock()):
-            if slot := self._slots.get(weights):
+        for engine in self.residents.remove_expired(self._clock()):
+            if slot := self._slots.get(engine):
                 self._settle(slot)
         self.changes.announce()
 
     def _settle(self, slot: Slot) -> None:
-        """Let an engine go that nobody holds any more."""
-        if slot.state == READY and not self.residents.of(slot.spec.weights):
+        """Let an engine go that nobody holds any more, or adapters of it."""
+        residents = self.residents.of(slot.key)
+        if slot.state == READY and not residents:
             self._close(slot)
+        elif slot.adapters:
+            slot.adapters.keep({resident.spec.adapter.digest for resident in residents})
         self.changes.announce()
 
     def _drop(self, slot: Slot) -> None:
         """End an engine and forget who used it."""
-        self.residents.remove_idle(slot.spec.weights)
+        self.residents.remove_idle(slot.key)
         self._close(slot)
 
     def _close(self, slot: Slot) -> None:
@@ -256,9 +297,11 @@ class Models:
             task.cancel()
 
     def _forget(self, slot: Slot) -> None:
-        if self._slots.get(slot.spec.weights) is slot:
-            del self._slots[slot.spec.weights]
-            self.residents.remove_idle(slot.spec.weights)
+        if self._slots.get(slot.key) is slot:
+            del self._slots[slot.key]
+            self.residents.remove_idle(slot.key)
+        if slot.adapters:
+            slot.adapters.close()
         if slot.folder:
             slot.folder.release()
         slot.memory = 0
@@ -269,3 +312,12 @@ class Models:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _holds(slot: Slot, spec: model_pb2.ModelSpec) -> bool:
+    """Tell whether a model is loaded, or about to be, with the adapter if it has one."""
+    if slot.state == UNLOADING:
+        return False
+    return not (
+        slot.adapters and spec.HasField("adapter") and not slot.adapters.has(spec.adapter.digest)
+    )

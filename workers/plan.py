@@ -5,6 +5,7 @@ from typing import Any
 
 from common.errors import InvalidModel, OutOfMemory
 from workers.engine import DType, Plan
+from workers.lora.memory import adapter_bytes
 
 _MEBIBYTE = 1 << 20
 
@@ -46,10 +47,13 @@ def plan_engine(
     pooling: bool,
     vision: bool = False,
     longest: int | None = None,
+    lora_rank: int = 0,
+    max_adapters: int = 0,
 ) -> Plan:
     """Plan an engine for a model with this `config.json` and `weights` bytes of files.
 
-    `vision` tells that it takes images. `longest` caps the window. The cache holds some full
+    `vision` tells that it takes images. `longest` caps the window. With a `lora_rank`, places
+    for `max_adapters` adapters of that rank are planned for. The cache holds some full
     windows, or what a quarter of the budget holds, or what is left of it.
 
     Raises:
@@ -58,10 +62,14 @@ def plan_engine(
     """
     text = text_config(config)
     fixed = weights + _OVERHEAD[accelerator] + (_VISION_OVERHEAD if vision else 0)
+    dtype: DType = "auto" if accelerator else _CPU_TYPES.get(_type_name(text), "auto")
+    if lora_rank:
+        # On a CPU what was read lies in the same memory as the places.
+        copies = max_adapters * (1 if accelerator else 2)
+        fixed += copies * adapter_bytes(text, lora_rank, 4 if dtype == "float32" else 2)
     threads = 1 if weights // _element_size(text) <= _SMALL_MODEL else cores
     if fixed > budget:
         raise _too_large(fixed, budget)
-    dtype: DType = "auto" if accelerator else _CPU_TYPES.get(_type_name(text), "auto")
     per_token = cache_bytes_per_token(text)
     own = _window(text)
     window = min(own, longest or own)
@@ -73,6 +81,8 @@ def plan_engine(
         threads=threads,
         dtype=dtype,
         context_length=min(window, cache // per_token) if window < own else None,
+        lora_rank=lora_rank,
+        max_adapters=max_adapters if lora_rank else 0,
     )
 
 

@@ -1,7 +1,7 @@
 """Which models are held by a worker: their expiry, and who must go to make room.
 
 Pure and synchronous: time comes in as an argument (seconds of a monotonic clock), decisions
-go out. A resident is one manifest; residents of equal weights share one engine.
+go out. A resident is one manifest; residents of equal weights may share one engine.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from common.durations import SECOND
 from common.errors import NoRoom
 from protos.paddock.v1 import model_pb2
+from workers.lora.sharing import EngineKey, wanted_engine
 
 
 @dataclass(eq=False)
@@ -19,6 +20,8 @@ class Resident:
     spec: model_pb2.ModelSpec
     keep_alive: int
     """Nanoseconds; negative: for ever."""
+    engine: EngineKey
+    """That it uses, or waits for."""
     pinned: bool = False
     """A request asked for ever: it is evicted after all that are not."""
     active: int = 0
@@ -46,13 +49,18 @@ class Residents:
         """Find a resident."""
         return self._by_digest.get(digest)
 
-    def of(self, weights: str) -> list[Resident]:
+    def of(self, engine: EngineKey) -> list[Resident]:
         """List the residents that share an engine."""
-        return [found for found in self._by_digest.values() if found.spec.weights == weights]
+        return [found for found in self._by_digest.values() if found.engine == engine]
 
     def acquire(self, spec: model_pb2.ModelSpec, keep_alive: int | None, now: float) -> Resident:
-        """Begin to use a manifest; its clock stands still until it is released."""
-        resident = self._by_digest.setdefault(spec.digest, Resident(spec, self._default))
+        """Begin to use a manifest; its clock stands still until it is released.
+
+        Raises:
+            InvalidModel: no engine can serve it.
+        """
+        new = Resident(spec, self._default, wanted_engine(spec))
+        resident = self._by_digest.setdefault(spec.digest, new)
         resident.spec = spec  # a manifest may have several names: the last one shows
         resident.keep_alive = self._default if keep_alive is None else keep_alive
         resident.pinned = keep_alive is not None and keep_alive < 0
@@ -81,8 +89,8 @@ class Residents:
         deadlines = [found.deadline for found in self._by_digest.values()]
         return min((at for at in deadlines if at is not None), default=None)
 
-    def remove_expired(self, now: float) -> set[str]:
-        """Remove what has expired; give the weights concerned."""
+    def remove_expired(self, now: float) -> set[EngineKey]:
+        """Remove what has expired; give the engines concerned."""
         expired = [
             found
             for found in self._by_digest.values()
@@ -90,16 +98,16 @@ class Residents:
         ]
         for resident in expired:
             del self._by_digest[resident.spec.digest]
-        return {resident.spec.weights for resident in expired}
+        return {resident.engine for resident in expired}
 
     def remove(self, resident: Resident) -> None:
         """Remove one resident, unless another took its place."""
         if self._by_digest.get(resident.spec.digest) is resident:
             del self._by_digest[resident.spec.digest]
 
-    def remove_idle(self, weights: str) -> None:
+    def remove_idle(self, engine: EngineKey) -> None:
         """Remove the residents of an engine that goes, but for those that wait for a new one."""
-        for resident in self.of(weights):
+        for resident in self.of(engine):
             if not resident.active:
                 del self._by_digest[resident.spec.digest]
 
@@ -108,7 +116,7 @@ class Residents:
 class Holding:
     """The memory one engine takes, and whether it may be taken away."""
 
-    weights: str
+    engine: EngineKey
     memory: int
     evictable: bool
     """Ready and unused."""
@@ -117,7 +125,7 @@ class Holding:
     """A request asked to keep it for ever."""
 
 
-def choose_victims(holdings: Iterable[Holding], need: int, budget: int) -> list[str]:
+def choose_victims(holdings: Iterable[Holding], need: int, budget: int) -> list[EngineKey]:
     """Choose the engines to evict so that `need` bytes fit.
 
     They are idle; pinned ones go after all others, and the least recently used go first.
@@ -127,12 +135,12 @@ def choose_victims(holdings: Iterable[Holding], need: int, budget: int) -> list[
     """
     held = list(holdings)
     excess = sum(holding.memory for holding in held) + need - budget
-    victims: list[str] = []
+    victims: list[EngineKey] = []
     idle = [holding for holding in held if holding.evictable]
     for holding in sorted(idle, key=lambda it: (it.pinned, it.used_at)):
         if excess <= 0:
             break
-        victims.append(holding.weights)
+        victims.append(holding.engine)
         excess -= holding.memory
     if excess > 0:
         raise NoRoom(

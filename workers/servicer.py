@@ -49,7 +49,8 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
         told = worker_pb2.LoadProgress()
         try:
             while not loading.done():
-                slot = self._models.slot(request.spec.weights)
+                resident = self._models.residents.get(request.spec.digest)
+                slot = self._models.slot(resident.engine) if resident else None
                 if slot and slot.progress() != told:
                     told = slot.progress()
                     yield told

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ByteSize, Field, field_validator
 from common.durations import parse_keep_alive
 from common.errors import InvalidRequest
 from common.settings import Duration, Settings
+from workers.download.settings import DownloadLimits
 from workers.images import ImageLimits
 
 
@@ -32,6 +33,12 @@ class WorkerSettings(Settings):
     cache: Path = Path.home() / ".cache" / "paddock"
     """Folder for models' files; workers on one disk may share it."""
 
+    cache_size: ByteSize | None = None
+    """What that folder may take, such as 500GiB. Unset: a share of what the disk has for it."""
+
+    parallel_reads: int = Field(default=DownloadLimits.parallel, ge=1)
+    """Ranges of models' files that are read from the store at once."""
+
     memory_budget: ByteSize | None = None
     """Memory for models, such as 12GiB. Unset: a share of the GPU's, else of the machine's."""
 
@@ -46,6 +53,9 @@ class WorkerSettings(Settings):
 
     max_sequences: int = Field(default=256, ge=1)
     """Sequences that one engine runs at once."""
+
+    max_adapters: int = Field(default=4, ge=1)
+    """LoRA adapters that one engine runs at once; sequences with others wait."""
 
     max_images: int = Field(default=ImageLimits.images, ge=1)
     """Images that one request may have."""
@@ -63,6 +73,11 @@ class WorkerSettings(Settings):
     @classmethod
     def _expand(cls, value: Path) -> Path:
         return value.expanduser()
+
+    @property
+    def download_limits(self) -> DownloadLimits:
+        """What reading from the store may do."""
+        return DownloadLimits(self.parallel_reads)
 
     @property
     def image_limits(self) -> ImageLimits:

@@ -5,11 +5,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from common.durations import SECOND
 from protos.paddock.v1 import model_pb2, worker_pb2
 from workers.cache_entry import HeldFolder
 from workers.engine import Engine, Tokenizer
+from workers.lora.sharing import EngineKey, wanted_engine
+
+if TYPE_CHECKING:
+    from workers.lora.applied import AppliedAdapters
 
 T = TypeVar("T")
 
@@ -18,15 +23,15 @@ READY = worker_pb2.WorkerModel.STATE_READY
 UNLOADING = worker_pb2.WorkerModel.STATE_UNLOADING
 
 
-class ReadyEngine:
-    """An engine, and the threads on which its prompts are made.
+class RenderThreads:
+    """The threads on which an engine's prompts are made.
 
     There is one for what takes no time, and one for what may take long. Each has a tokenizer
     of its own, which no two threads may use at once. They end with this object.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+        self._engine = engine
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="render")
         self._costly = ThreadPoolExecutor(max_workers=1, thread_name_prefix="render-costly")
         self._copied: asyncio.Task[Tokenizer] | None = None
@@ -35,26 +40,50 @@ class ReadyEngine:
         """Make something with the tokenizer, after all of its kind who asked before."""
         loop = asyncio.get_running_loop()
         if not costly:
-            return await loop.run_in_executor(self._thread, make, self.engine.tokenizer)
+            return await loop.run_in_executor(self._thread, make, self._engine.tokenizer)
         if self._copied is None:
             self._copied = asyncio.create_task(self.render(deepcopy))
         tokenizer = await asyncio.shield(self._copied)
         return await loop.run_in_executor(self._costly, make, tokenizer)
 
 
+class ReadyEngine:
+    """An engine, and what makes its prompts."""
+
+    def __init__(self, engine: Engine, threads: RenderThreads | None = None) -> None:
+        self.engine = engine
+        self._threads = threads or RenderThreads(engine)
+        self.render = self._threads.render
+
+    def with_engine(self, engine: Engine) -> "ReadyEngine":
+        """Give the same engine in another shape, whose prompts are made by the same threads."""
+        return ReadyEngine(engine, self._threads)
+
+
 @dataclass(eq=False)
 class Slot:
-    """What holds, or is about to hold, the engine of one set of weights."""
+    """What holds, or is about to hold, one engine."""
 
     spec: model_pb2.ModelSpec
+    """The model that it was started for."""
     state: "worker_pb2.WorkerModel.State.ValueType" = LOADING
     memory: int = 0
     """Bytes taken from the budget; 0 before the plan is made."""
     engine: Engine | None = None
     folder: HeldFolder | None = None
     """The model's files, held until the engine is gone."""
+    adapters: "AppliedAdapters | None" = None
+    """What was added to the engine; None before it is ready."""
+    total: int | None = None
+    """Bytes that the present step is about, where it is not the model's own files."""
     fetched: int = 0
-    """Bytes of the model's files that are here."""
+    """Bytes of them that are here."""
+    converting: bool = False
+    """The files are here, and are made into what the engine loads."""
+    began: float = 0.0
+    """When the load began, in seconds on the models' clock."""
+    load_seconds: float | None = None
+    """What the load took; None until it has ended."""
     starting: bool = False
     """The files are here, the engine is being started."""
     task: asyncio.Task[ReadyEngine] | None = None
@@ -63,13 +92,26 @@ class Slot:
     """Set when the engine's memory is free again."""
 
     @property
+    def key(self) -> EngineKey:
+        """What the engine is started for."""
+        return wanted_engine(self.spec)
+
+    @property
     def size(self) -> int:
         """Bytes of the model's files."""
         return sum(file.size for file in self.spec.files)
+
+    def load_duration(self, now: float) -> int:
+        """Tell how many nanoseconds the load took, or has taken so far."""
+        seconds = now - self.began if self.load_seconds is None else self.load_seconds
+        return int(seconds * SECOND)
 
     def progress(self) -> worker_pb2.LoadProgress:
         """Tell how far the load is."""
         if self.state != LOADING:
             return worker_pb2.LoadProgress(phase="ready", completed=self.size, total=self.size)
-        phase = "starting" if self.starting else "fetching"
-        return worker_pb2.LoadProgress(phase=phase, completed=self.fetched, total=self.size)
+        phase = "converting" if self.converting else "fetching"
+        if self.starting:
+            phase = "starting"
+        total = self.size if self.total is None else self.total
+        return worker_pb2.LoadProgress(phase=phase, completed=self.fetched, total=total)

@@ -30,20 +30,20 @@ def describe(models: Models, worker: str, wall: float, now: float) -> worker_pb2
 
 def _models(models: Models, wall: float, now: float) -> Iterator[worker_pb2.WorkerModel]:
     for resident in models.residents:
-        model = _resident(resident, models.slot(resident.spec.weights))
+        model = _resident(resident, models.slot(resident.engine), now)
         expiry = resident.expiry(now)
         if expiry is not None:
             model.expires_at.FromNanoseconds(int((expiry - now + wall) * SECOND))
         yield model
     for slot in models.slots:
-        if slot.state == UNLOADING and not models.residents.of(slot.spec.weights):
-            model = _slot(slot)
+        if slot.state == UNLOADING and not models.residents.of(slot.key):
+            model = _slot(slot, now)
             model.expires_at.FromNanoseconds(int(wall * SECOND))
             yield model
 
 
-def _resident(resident: Resident, slot: Slot | None) -> worker_pb2.WorkerModel:
-    model = _slot(slot) if slot else worker_pb2.WorkerModel(state=LOADING)
+def _resident(resident: Resident, slot: Slot | None, now: float) -> worker_pb2.WorkerModel:
+    model = _slot(slot, now) if slot else worker_pb2.WorkerModel(state=LOADING)
     model.spec.CopyFrom(resident.spec)
     at_once = model.max_sequences
     model.running = min(resident.active, at_once)
@@ -51,8 +51,15 @@ def _resident(resident: Resident, slot: Slot | None) -> worker_pb2.WorkerModel:
     return model
 
 
-def _slot(slot: Slot) -> worker_pb2.WorkerModel:
-    model = worker_pb2.WorkerModel(spec=slot.spec, state=slot.state, memory=slot.memory)
+def _slot(slot: Slot, now: float) -> worker_pb2.WorkerModel:
+    model = worker_pb2.WorkerModel(
+        spec=slot.spec,
+        state=slot.state,
+        memory=slot.memory,
+        load_duration=slot.load_duration(now),
+    )
+    if slot.state == LOADING:
+        model.progress.CopyFrom(slot.progress())
     if slot.engine:
         limits = slot.engine.limits
         model.context_length = limits.context_length

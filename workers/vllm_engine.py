@@ -4,6 +4,7 @@ Importing this module imports vLLM, which takes seconds: only the factory does i
 """
 
 import asyncio
+import copy
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -15,6 +16,7 @@ from typing import cast
 
 from vllm.exceptions import VLLMClientError
 from vllm.inputs.engine import MultiModalInput, TokensInput, tokens_input
+from vllm.lora.request import LoRARequest
 from vllm.outputs import RequestOutput
 from vllm.pooling_params import PoolingParams
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -64,6 +66,8 @@ class VllmEngine:
         self._pooling = pooling
         self._images = images
         self._numbers = count()
+        self._adapter: LoRARequest | None = None
+        self._adapter_numbers: dict[str, int] = {}
 
     @classmethod
     async def start(
@@ -173,7 +177,7 @@ class VllmEngine:
                 parameters.skip_special_tokens = not prompt.special_tokens
                 logprobs = self._logprobs(prompt, generation)
                 number = f"sequence-{next(self._numbers)}"
-                outputs = self._llm.generate(given, parameters, number)
+                outputs = self._llm.generate(given, parameters, number, lora_request=self._adapter)
                 async with aclosing(outputs):
                     async for output in outputs:
                         yield _step(output, logprobs)
@@ -200,6 +204,25 @@ class VllmEngine:
         else:
             async with self._images.processed(prompt) as processed:
                 yield processed
+
+    async def adapt(self, name: str, folder: Path) -> "VllmEngine":
+        """Give this engine with an adapter; see the seam.
+
+        One that vLLM cannot read would end the engine when a sequence comes with it, so it is
+        tried out before.
+        """
+        number = self._adapter_numbers.setdefault(name, len(self._adapter_numbers) + 1)
+        request = LoRARequest(name, number, str(folder))
+        try:
+            await self._llm.add_lora(request)
+        except EngineDeadError as error:
+            raise WorkerLost from error
+        except Exception as error:
+            reason = str(error).removeprefix("Call to add_lora method failed: ")
+            raise LoadFailed(f"the engine refused the adapter: {reason}") from error
+        adapted = copy.copy(self)
+        adapted._adapter = request
+        return adapted
 
     async def embed(self, prompts: list[list[int]]) -> list[list[float]]:
         """Pool prompts; see the seam."""

@@ -14,11 +14,14 @@ from typing import TypeVar
 
 from protos.paddock.v1 import model_pb2
 from workers.engine import Engine, Plan
+from workers.gguf.paths import is_gguf_path
 from workers.images import ImageLimits
+from workers.lora.sharing import engine_rank
 from workers.model_config import read_config
 from workers.plan import plan_engine
 from workers.vllm_environment import prepare_environment
 
+_WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".gguf")
 _IMPORT_THREAD = "import-vllm"
 
 T = TypeVar("T")
@@ -41,8 +44,10 @@ class VllmFactory:
         context_length: int | None,
         accelerator: bool,
         images: ImageLimits = ImageLimits(),  # noqa: B008
+        max_adapters: int = 4,
     ) -> None:
         self._images = images
+        self._max_adapters = max_adapters
         self._max_sequences = max_sequences
         self._context_length = context_length
         self._accelerator = accelerator
@@ -66,9 +71,10 @@ class VllmFactory:
         """
         for thread in _import_threads():
             thread.join()  # two threads that import the same modules get in each other's way
-        weights = sum(
-            file.size for file in spec.files if file.path.endswith((".safetensors", ".bin", ".pt"))
-        )
+        sizes = {file.path: file.size for file in spec.files}
+        if any(is_gguf_path(path) for path in sizes):
+            sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+        weights = sum(size for path, size in sizes.items() if path.endswith(_WEIGHT_FILES))
         return plan_engine(
             read_config(folder),
             weights,
@@ -78,6 +84,8 @@ class VllmFactory:
             pooling=is_pooling(spec),
             vision="vision" in spec.capabilities,
             longest=self._context_length,
+            lora_rank=engine_rank(spec),
+            max_adapters=self._max_adapters,
         )
 
     async def start(self, spec: model_pb2.ModelSpec, folder: Path, plan: Plan) -> Engine:

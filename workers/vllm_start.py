@@ -4,11 +4,12 @@ import json
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pydantic
 import vllm.envs
 from vllm.config import StructuredOutputsConfig, VllmConfig
+from vllm.config.lora import MaxLoRARanks
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.model_executor.models.registry import ModelRegistry
 from vllm.platforms import current_platform
@@ -18,6 +19,7 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 
 from common.errors import LoadFailed
 from workers.engine import Plan
+from workers.gguf.paths import SINGLE_FILE
 from workers.vllm_environment import FAILURES_VARIABLE
 
 # vLLM's own setting knows `fork` and `spawn` alone. A fork of this process, which is full of
@@ -36,8 +38,10 @@ def engine_arguments(
     max_images: int,
 ) -> AsyncEngineArgs:
     """Give vLLM's arguments for a model in a folder."""
+    weights = folder / SINGLE_FILE
     return AsyncEngineArgs(
         model=str(folder),
+        **(_of_gguf(weights) if weights.exists() else {}),
         served_model_name=name,
         runner="pooling" if pooling else "generate",
         dtype=plan.dtype,
@@ -52,6 +56,9 @@ def engine_arguments(
         distributed_executor_backend="uni",
         worker_cls="workers.engine_core.EngineWorker",
         additional_config={"threads": plan.threads},
+        enable_lora=bool(plan.lora_rank),
+        max_lora_rank=cast(MaxLoRARanks, plan.lora_rank or 16),
+        max_loras=plan.max_adapters or 1,
         structured_outputs_config=StructuredOutputsConfig(
             backend="guidance", disable_any_whitespace=True
         ),
@@ -60,6 +67,11 @@ def engine_arguments(
         use_tqdm_on_load=False,
         seed=0,
     )
+
+
+def _of_gguf(weights: Path) -> dict[str, Any]:
+    """Give the arguments with which `vllm-gguf-plugin` reads the weights beside a `config.json`."""
+    return {"model_weights": str(weights), "load_format": "gguf", "quantization": "gguf"}
 
 
 def start(arguments: AsyncEngineArgs) -> AsyncLLM:

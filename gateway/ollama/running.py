@@ -26,11 +26,15 @@ async def ps(request: web.Request) -> web.Response:
 
 
 def _running(model: inference_pb2.RunningModel) -> dict[str, Any]:
+    return _row(model) | (_status(model) if model.phase else {})
+
+
+def _row(model: inference_pb2.RunningModel) -> dict[str, Any]:
     expires = timestamp(model.expires_at) if model.HasField("expires_at") else NEVER
     return {
         "name": model.name,
         "model": model.name,
-        "size": model.memory,
+        "size": model.memory or model.files_size,
         "digest": model.digest,
         "details": details(model.details),
         "expires_at": expires,
@@ -40,6 +44,11 @@ def _running(model: inference_pb2.RunningModel) -> dict[str, Any]:
         "loading": model.loading,
         "requests": {"running": model.running, "waiting": model.waiting},
     }
+
+
+def _status(model: inference_pb2.RunningModel) -> dict[str, Any]:
+    """Tell how far a load is, in bytes of the model's files."""
+    return {"status": {"phase": model.phase, "completed": model.fetched, "total": model.files_size}}
 
 
 ROUTES = [web.get("/api/ps", ps, allow_head=False)]

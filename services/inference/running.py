@@ -25,6 +25,10 @@ def _entries(candidates: Iterable[Candidate]) -> Iterator[inference_pb2.RunningM
                 running=model.running,
                 waiting=model.waiting,
                 loading=model.state == LOADING,
+                phase=model.progress.phase,
+                fetched=model.progress.completed,
+                files_size=model.progress.total,
+                load_duration=model.load_duration,
             )
             if model.HasField("expires_at"):
                 entry.expires_at.CopyFrom(model.expires_at)

@@ -10,6 +10,8 @@ from tests.workers.blobs import FolderBlobs, serve_blobs
 from tests.workers.fakes import FakeFactory
 from tests.workers.harness import Worker, running_worker
 from workers.cache import FileCache
+from workers.download.process import DownloadProcess
+from workers.download.settings import DownloadLimits
 
 
 @pytest.fixture
@@ -28,8 +30,11 @@ async def blobs(tmp_path: Path) -> AsyncIterator[FolderBlobs]:
 
 @pytest.fixture
 async def cache(tmp_path: Path, blobs: FolderBlobs) -> AsyncIterator[FileCache]:
-    async with open_channel(f"unix:{tmp_path}/blob.sock") as channel:
-        yield FileCache(tmp_path / "cache", blob_pb2_grpc.BlobServiceStub(channel))
+    address = f"unix:{tmp_path}/blob.sock"
+    downloader = DownloadProcess(address, DownloadLimits())
+    async with open_channel(address) as channel:
+        blobs_stub = blob_pb2_grpc.BlobServiceStub(channel)
+        yield FileCache(tmp_path / "cache", blobs_stub, downloader)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """A deterministic engine behind the worker's seam: it says its prompt over and over again."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from copy import copy
 from itertools import cycle, islice
 from pathlib import Path
 from threading import Event
@@ -51,6 +52,7 @@ class FakeEngine:
         self._dead = asyncio.Event()
         self.tokenizer = LetterTokenizer()
         self._next = asyncio.ensure_future(asyncio.sleep(0))
+        self.adapter = ""
         self.running = 0
         self.generated = 0
         self.closed = False
@@ -78,7 +80,8 @@ class FakeEngine:
         self.running += 1
         self.generated += 1
         try:
-            text, given, letters = "", 0, cycle(prompt.tokens)
+            said = [ord(letter) for letter in self.adapter] + list(prompt.tokens)
+            text, given, letters = "", 0, cycle(said)
             while True:
                 await self._step()
                 count = min(self._letters, limit - len(text))
@@ -109,6 +112,14 @@ class FakeEngine:
             generation_pb2.FINISH_REASON_STOP if stopped else generation_pb2.FINISH_REASON_LENGTH
         )
         return Step(text, tokens, reason=reason, timing=Timing(prompt=1, completion=2))
+
+    async def adapt(self, name: str, folder: Path) -> "FakeEngine":
+        """Give an engine that says the adapter's name first, unless the adapter is a bad one."""
+        if (folder / "bad").exists():
+            raise LoadFailed("the engine refused the adapter: it is bad")
+        adapted = copy(self)
+        adapted.adapter = name
+        return adapted
 
     async def embed(self, prompts: list[list[int]]) -> list[list[float]]:
         if not self._pooling:
@@ -171,8 +182,26 @@ class FakeFactory:
 class NoFiles:
     """Models whose files are always here."""
 
-    async def fetch(self, spec: model_pb2.ModelSpec, progress: Callable[[int], None]) -> HeldFolder:
+    async def fetch(
+        self,
+        identity: str,
+        files: Sequence[model_pb2.ModelFile],
+        progress: Callable[[int], None],
+        *,
+        name: str,
+    ) -> HeldFolder:
         return hold(Path(__file__).parent)
+
+    async def add(
+        self,
+        identity: str,
+        build: Callable[[Path], Awaitable[None]],
+        *,
+        name: str,
+        size: int,
+        sources: Iterable[str],
+    ) -> HeldFolder:
+        raise NotImplementedError
 
 
 def load_failure() -> LoadFailed:

@@ -9,7 +9,8 @@ from pathlib import Path
 from common.rpc import Server, open_channel
 from protos.paddock.v1 import generation_pb2, model_pb2, worker_pb2, worker_pb2_grpc
 from tests.workers.fakes import FakeFactory, NoFiles
-from workers.models import Files, Models
+from workers.files import Files
+from workers.models import Models
 from workers.servicer import WorkerServicer
 
 MINUTE = 60_000_000_000

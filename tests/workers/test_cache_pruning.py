@@ -9,7 +9,7 @@ import pytest
 from common.errors import InvalidRequest
 from common.rpc import open_channel
 from protos.paddock.v1 import blob_pb2_grpc, model_pb2
-from tests.workers.blobs import FolderBlobs
+from tests.workers.blobs import FolderBlobs, fetch_model
 from tests.workers.fakes import FakeFactory
 from tests.workers.harness import MINUTE, completion, running_worker
 from workers.cache import FileCache
@@ -25,9 +25,9 @@ async def pruning(
         yield CachePruning(cache.models, cache.partial, blob_pb2_grpc.BlobServiceStub(channel))
 
 
-async def fetch(cache: FileCache, spec: model_pb2.ModelSpec) -> Path:
+async def fetch_entry(cache: FileCache, spec: model_pb2.ModelSpec) -> Path:
     """Fetch a model and let it go again; give its entry."""
-    folder = await cache.fetch(spec, lambda _: None)
+    folder = await fetch_model(cache, spec)
     folder.release()
     return folder.path.parent
 
@@ -48,7 +48,7 @@ async def test_a_model_goes_with_its_blobs(
     visible: bool,
 ) -> None:
     blobs.visible = visible
-    entry = await fetch(cache, spec)
+    entry = await fetch_entry(cache, spec)
     await pruning.prune()
     assert entry.exists()
     delete(blobs)
@@ -61,7 +61,7 @@ async def test_blobs_that_came_back_are_linked_anew(
     pruning: CachePruning, cache: FileCache, blobs: FolderBlobs, spec: model_pb2.ModelSpec
 ) -> None:
     """The deleted model was pulled again: the old files would take their room twice."""
-    entry = await fetch(cache, spec)
+    entry = await fetch_entry(cache, spec)
     for path in blobs.paths.values():
         content = path.read_bytes()
         path.unlink()
@@ -73,7 +73,7 @@ async def test_blobs_that_came_back_are_linked_anew(
 async def test_symbolic_links_that_lead_nowhere(
     pruning: CachePruning, cache: FileCache, blobs: FolderBlobs, spec: model_pb2.ModelSpec
 ) -> None:
-    entry = await fetch(cache, spec)
+    entry = await fetch_entry(cache, spec)
     for path in blobs.paths.values():  # as on another file system
         link = entry / "model" / path.relative_to(next(iter(blobs.paths.values())).parents[0])
         link.unlink()
@@ -88,8 +88,8 @@ async def test_symbolic_links_that_lead_nowhere(
 async def test_what_is_used_stays_until_it_is_released(
     pruning: CachePruning, cache: FileCache, blobs: FolderBlobs, spec: model_pb2.ModelSpec
 ) -> None:
-    one = await cache.fetch(spec, lambda _: None)
-    two = await cache.fetch(spec, lambda _: None)
+    one = await fetch_model(cache, spec)
+    two = await fetch_model(cache, spec)
     delete(blobs)
     for folder in (one, two):
         await pruning.prune()
@@ -103,7 +103,7 @@ async def test_a_store_that_does_not_answer_keeps_everything(
     pruning: CachePruning, cache: FileCache, blobs: FolderBlobs, spec: model_pb2.ModelSpec
 ) -> None:
     blobs.visible = False
-    entry = await fetch(cache, spec)
+    entry = await fetch_entry(cache, spec)
     delete(blobs)
     blobs.failure = InvalidRequest("not now")
     await pruning.prune()
@@ -125,7 +125,7 @@ async def test_pruning_beside_loading(
     (cache.models / spec.weights).mkdir()
     pruned = asyncio.create_task(pruning.prune_for_ever(0))
     for _ in range(50):
-        folder = await cache.fetch(spec, lambda _: None)
+        folder = await fetch_model(cache, spec)
         (folder.path.parent / "record.json").unlink(missing_ok=True)  # to be pruned
         await asyncio.sleep(0.002)
         assert (folder.path / "config.json").exists()
@@ -138,7 +138,7 @@ async def test_pruning_beside_loading(
 async def test_another_process_may_use_it(
     pruning: CachePruning, cache: FileCache, blobs: FolderBlobs, spec: model_pb2.ModelSpec
 ) -> None:
-    entry = await fetch(cache, spec)
+    entry = await fetch_entry(cache, spec)
     delete(blobs)
     context = multiprocessing.get_context("spawn")
     held = context.Event()

@@ -160,3 +160,28 @@ def test_a_model_that_sees_is_planned_by_its_text_part_and_has_room_for_images()
     assert plans[0].kv_cache == plans[1].kv_cache
     assert plans[0].dtype == plans[1].dtype
     assert plans[1].memory - plans[0].memory == GIBIBYTE
+
+
+@pytest.mark.parametrize(("accelerator", "copies"), [(True, 4), (False, 8)])
+def test_places_for_adapters(accelerator: bool, copies: int) -> None:
+    config = {**LLAMA_8B, "intermediate_size": 14336, "vocab_size": 128256}
+    plans = [
+        plan_engine(
+            config,
+            16 * GIBIBYTE,
+            60 * GIBIBYTE,
+            cores=2,
+            accelerator=accelerator,
+            pooling=False,
+            lora_rank=rank,
+            max_adapters=4,
+        )
+        for rank in (0, 16, 64)
+    ]
+    plain, small, large = (plan.memory for plan in plans)
+    attention, feed_forward = 2 * (4096 + 4096) + 2 * (4096 + 1024), 3 * (4096 + 14336)
+    numbers = 32 * (attention + feed_forward) + 2 * (4096 + 128256)
+    assert small - plain == copies * numbers * 16 * 2
+    assert large - plain == 4 * (small - plain)
+    assert [plan.lora_rank for plan in plans] == [0, 16, 64]
+    assert [plan.max_adapters for plan in plans] == [0, 4, 4]

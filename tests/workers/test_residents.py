@@ -5,6 +5,7 @@ import pytest
 from common.durations import SECOND
 from common.errors import NoRoom
 from protos.paddock.v1 import model_pb2
+from workers.lora.sharing import EngineKey
 from workers.residents import Holding, Residents, choose_victims
 
 
@@ -50,8 +51,8 @@ def test_manifests_of_equal_weights_expire_separately() -> None:
     residents = Residents(SECOND)
     residents.release(residents.acquire(spec("a"), None, now=0), now=0)
     residents.release(residents.acquire(spec("b"), 10 * SECOND, now=0), now=0)
-    assert residents.remove_expired(now=5) == {"w"}
-    assert [found.spec.digest for found in residents.of("w")] == ["b"]
+    assert residents.remove_expired(now=5) == {EngineKey("w")}
+    assert [found.spec.digest for found in residents.of(EngineKey("w"))] == ["b"]
 
 
 def test_what_is_unloaded_in_use_goes_after_its_last_request() -> None:
@@ -60,7 +61,7 @@ def test_what_is_unloaded_in_use_goes_after_its_last_request() -> None:
     residents.expire("a", now=1)
     assert not residents.remove_expired(now=100)
     residents.release(used, now=101)
-    assert residents.remove_expired(now=101) == {"w"}
+    assert residents.remove_expired(now=101) == {EngineKey("w")}
 
 
 def test_only_a_request_pins() -> None:
@@ -71,7 +72,9 @@ def test_only_a_request_pins() -> None:
 
 
 def held(weights: str, memory: int, used_at: float = 0, **more: Any) -> Holding:
-    return Holding(weights, memory, more.get("evictable", True), used_at, more.get("pinned", False))
+    return Holding(
+        EngineKey(weights), memory, more.get("evictable", True), used_at, more.get("pinned", False)
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,8 @@ def held(weights: str, memory: int, used_at: float = 0, **more: Any) -> Holding:
 def test_the_least_recently_used_go_and_pinned_ones_last(
     holdings: list[Holding], need: int, victims: list[str]
 ) -> None:
-    assert choose_victims(holdings, need, budget=100) == victims
+    chosen = choose_victims(holdings, need, budget=100)
+    assert [engine.weights for engine in chosen] == victims
 
 
 def test_what_is_in_use_stays() -> None:

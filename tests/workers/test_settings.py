@@ -31,3 +31,10 @@ def test_a_bad_duration_is_one_line(flag: str) -> None:
 
 def test_the_cache_may_lie_at_home() -> None:
     assert read("--cache=~/models").cache == Path.home() / "models"
+
+
+def test_the_cache_may_be_bounded() -> None:
+    assert read().cache_size is None
+    settings = read("--cache-size=500GiB", "--parallel-reads=8")
+    assert settings.cache_size == 500 << 30
+    assert settings.download_limits.parallel == 8

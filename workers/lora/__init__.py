@@ -1,0 +1,1 @@
+"""LoRA adapters: several of one base model on one engine."""
