@@ -2,7 +2,18 @@
 
 from aiohttp import web
 
-from gateway.ollama import blobs, chat, create, embed, generate, later, models, running, version
+from gateway.ollama import (
+    blobs,
+    chat,
+    create,
+    embed,
+    generate,
+    later,
+    models,
+    running,
+    transfer,
+    version,
+)
 
 ROUTES: list[web.RouteDef] = [
     *version.ROUTES,
@@ -13,5 +24,6 @@ ROUTES: list[web.RouteDef] = [
     *embed.ROUTES,
     *create.ROUTES,
     *blobs.ROUTES,
+    *transfer.ROUTES,
     *later.ROUTES,
 ]

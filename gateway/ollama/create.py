@@ -1,16 +1,14 @@
 """`POST /api/create`: make a model from uploaded files, another model, or a Modelfile."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Annotated, Any, ClassVar
 
 from aiohttp import web
 from pydantic import BeforeValidator, Field
 
 from gateway.body import dump_json, read_body
-from gateway.ollama.encoding import without_empty
 from gateway.ollama.messages import Message
 from gateway.ollama.models import NamedBody
+from gateway.ollama.progress import progress_objects
 from gateway.replies import json_reply
 from gateway.services import SERVICES
 from gateway.streaming import call_events, last_object, stream_objects
@@ -27,9 +25,6 @@ class CreateBody(NamedBody):
 
     not_offered: ClassVar[frozenset[str]] = frozenset(
         {
-            "adapters",
-            "quantize",
-            "quantization",
             "draft",
             "draft_quantize",
             "remote_host",
@@ -39,6 +34,7 @@ class CreateBody(NamedBody):
     stream: bool = True
     source: str = Field(default="", alias="from")
     files: dict[str, str] = Field(default_factory=dict)
+    adapters: dict[str, str] = Field(default_factory=dict)
     template: str = ""
     system: str = ""
     license: Annotated[list[str], BeforeValidator(_parse_licenses)] = Field(default_factory=list)
@@ -50,6 +46,9 @@ class CreateBody(NamedBody):
     info: dict[str, Any] = Field(default_factory=dict)
     modelfile: str = ""
     path: str = ""
+    quantize: str = ""
+    quantization: str = ""
+    """What `quantize` was called at first."""
 
     def to_proto(self) -> registry_pb2.CreateRequest:
         """Convert for the wire.
@@ -61,6 +60,7 @@ class CreateBody(NamedBody):
             model=self.wanted.strip(),
             **{"from": self.source.strip()},
             files=self.files,
+            adapters=self.adapters,
             template=self.template or None,
             system=self.system or None,
             licenses=[text for text in self.license if text],
@@ -72,6 +72,7 @@ class CreateBody(NamedBody):
             info_json=dump_json(self.info) if self.info else "",
             modelfile=self.modelfile,
             path=self.path,
+            quantize=(self.quantize or self.quantization).strip(),
         )
 
 
@@ -80,17 +81,8 @@ async def create(request: web.Request) -> web.StreamResponse:
     body = await read_body(request, CreateBody)
     steps = call_events(request.app[SERVICES].registry.Create(body.to_proto()))
     if body.stream:
-        return await stream_objects(request, _objects(steps))
-    return json_reply(await last_object(_objects(steps)))
-
-
-async def _objects(
-    steps: AsyncGenerator[registry_pb2.Progress, None],
-) -> AsyncGenerator[dict[str, Any], None]:
-    async with aclosing(steps):
-        async for step in steps:
-            numbers = {"digest": step.digest, "total": step.total, "completed": step.completed}
-            yield {"status": step.status, **without_empty(numbers)}
+        return await stream_objects(request, progress_objects(steps))
+    return json_reply(await last_object(progress_objects(steps)))
 
 
 ROUTES = [web.post("/api/create", create)]

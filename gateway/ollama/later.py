@@ -11,7 +11,5 @@ async def not_offered(request: web.Request) -> web.Response:
 
 
 ROUTES = [
-    web.post("/api/pull", not_offered),
-    web.post("/api/push", not_offered),
     web.route("*", "/v1/{rest:.*}", not_offered),
 ]

@@ -7,15 +7,16 @@ from common.rpc import Server, open_channel
 from common.settings import read_settings, seconds
 from protos.paddock.v1 import registry_pb2, registry_pb2_grpc
 from services.registry.blob_client import BlobClient
+from services.registry.remote.client import RemoteClient
 from services.registry.servicer import RegistryServicer
 from services.registry.settings import RegistrySettings
 
 
 async def serve(settings: RegistrySettings, stop: asyncio.Event) -> None:
     """Serve until asked to stop, then let running calls finish."""
-    async with open_channel(settings.blob) as channel:
+    async with open_channel(settings.blob) as channel, RemoteClient(settings.remote) as remote:
         server = Server()
-        servicer = RegistryServicer(BlobClient(channel), settings.modelfiles)
+        servicer = RegistryServicer(BlobClient(channel, settings.blob), remote, settings.modelfiles)
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server.grpc)
         service = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
         await server.start(settings.listen, service)

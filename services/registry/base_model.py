@@ -8,11 +8,13 @@ from services.registry import media_types
 from services.registry.blob_client import BlobClient
 from services.registry.catalog import Catalog
 from services.registry.contents import Contents
-from services.registry.gguf import MAGIC, refuse_gguf
+from services.registry.gguf.header import MAGIC, NOT_GGUF, is_gguf
+from services.registry.gguf.layers import arrange_layers, model_digests
+from services.registry.gguf.model import read_model
 from services.registry.manifest import Layer, parse_manifest
 from services.registry.metadata import check_documents, read_metadata
 from services.registry.model_config import ModelConfig
-from services.registry.model_files import choose_files, file_kind
+from services.registry.model_files import choose_files, gguf_candidates
 from services.registry.references import parse_name
 
 
@@ -24,6 +26,9 @@ class Base:
     layers: tuple[Layer, ...]
     left_out: tuple[str, ...] = ()
     """Files that were offered and that no engine reads."""
+
+    about: tuple[str, ...] = ("reading model metadata",)
+    """What was done to know it, for whoever waits."""
 
     def layer(self, *kinds: str) -> Layer | None:
         """Give the last layer of these media types."""
@@ -43,9 +48,9 @@ class BaseModels:
 
         Raises:
             InvalidModel: they do not make a model.
-            Unsupported: they are of a kind that cannot be served yet.
         """
-        await self._check_kind(files)
+        if gguf := await self._gguf_files(files):
+            return await self._of_gguf(gguf, offered)
         kinds = choose_files(files)
         chosen = {path: digest for path, digest in files.items() if path in kinds}
         sizes = await self._claim(chosen)
@@ -82,18 +87,33 @@ class BaseModels:
 
     async def capabilities_of_files(self, base: Base) -> tuple[str, ...]:
         """Tell what the files alone can do, without a Go template; empty: unknown."""
+        if digests := model_digests(base.layers):
+            return (await read_model(self._contents, digests)).capabilities
         if base.layer(media_types.WEIGHT_FILE) is None:
             return ()
         return (await read_metadata(self._contents, _served_files(base.layers))).capabilities
 
-    async def _check_kind(self, files: Mapping[str, str]) -> None:
-        """Notice GGUF under any name, where there is nothing else to make a model of."""
-        if any(file_kind(path) == media_types.WEIGHT_FILE for path in files):
-            return
-        unknown = {path: digest for path, digest in files.items() if not file_kind(path)}
-        await self._claim(unknown)
-        for digest in unknown.values():
-            refuse_gguf(await self._blobs.read(digest, length=len(MAGIC)))
+    async def _of_gguf(self, files: Mapping[str, str], offered: Collection[str]) -> Base:
+        sizes = await self._claim(files)
+        layers = await arrange_layers(self._contents, files, sizes)
+        model = await read_model(self._contents, model_digests(layers))
+        about = ("parsing GGUF",) * len(layers)
+        if model.chat_template:
+            about += ("using autodetected template tokenizer.chat_template",)
+        left_out = tuple(path for path in offered if path not in files)
+        return Base(model.summary(), layers, left_out, about)
+
+    async def _gguf_files(self, files: Mapping[str, str]) -> dict[str, str]:
+        """Find GGUF files under any name, where there are no others to make a model of."""
+        candidates = {path: files[path] for path in gguf_candidates(files)}
+        await self._claim(candidates)
+        found: dict[str, str] = {}
+        for path, digest in candidates.items():
+            if is_gguf(await self._blobs.read(digest, length=len(MAGIC))):
+                found[path] = digest
+            elif path.lower().endswith(".gguf"):
+                raise InvalidModel(f"{path}: {NOT_GGUF}")
+        return found
 
     async def _claim(self, files: Mapping[str, str]) -> dict[str, int]:
         """Keep uploaded blobs from collection while we look at them; give their sizes."""

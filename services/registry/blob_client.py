@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -40,6 +40,11 @@ class BlobUpload:
     def __init__(self, call: Any) -> None:
         self._call = call
 
+    @property
+    def answered(self) -> bool:
+        """The service has ended the call; what else is sent is in vain."""
+        return bool(self._call.done())
+
     async def send(self, request: blob_pb2.WriteRequest) -> None:
         """Send the next part, as soon as the service takes it."""
         try:
@@ -59,7 +64,10 @@ class BlobUpload:
 class BlobClient:
     """Typed calls to BlobService; each raises the errors that the service raised."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, address: str = "") -> None:
+        self.address = address
+        """Where the channel leads, for processes that connect on their own."""
+
         self._stub = blob_pb2_grpc.BlobServiceStub(channel)
 
     async def size(self, digest: str) -> int:
@@ -89,6 +97,15 @@ class BlobClient:
         """Those of some blobs that are not stored."""
         return set(digests) - (await self.sizes(digests)).keys()
 
+    async def locate(self, digest: str) -> blob_pb2.LocateResponse:
+        """Say where a blob can be read without this service.
+
+        Raises:
+            BlobNotFound: it is not stored.
+        """
+        with rpc_errors():
+            return await self._stub.Locate(blob_pb2.LocateRequest(digest=digest))
+
     async def read(self, digest: str, offset: int = 0, length: int | None = None) -> bytes:
         """Read a blob, or a range of it, into memory; the caller minds the size.
 
@@ -99,6 +116,20 @@ class BlobClient:
         with rpc_errors():
             return b"".join([piece.data async for piece in self._stub.Read(request)])
 
+    async def pieces(self, digest: str, offset: int, length: int) -> AsyncGenerator[bytes, None]:
+        """Read a range of a blob piece by piece.
+
+        Raises:
+            BlobNotFound: it is not stored.
+        """
+        call = self._stub.Read(blob_pb2.ReadRequest(digest=digest, offset=offset, length=length))
+        try:
+            with rpc_errors():
+                async for piece in call:
+                    yield piece.data
+        finally:
+            call.cancel()
+
     async def write(self, content: bytes) -> WrittenBlob:
         """Store a small blob."""
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -106,16 +137,27 @@ class BlobClient:
             response = await self._stub.Write(_pieces(digest, content))
         return WrittenBlob(response.digest, response.size, response.existed)
 
-    @asynccontextmanager
-    async def begin_write(self, size: int) -> AsyncIterator[BlobUpload]:
-        """Begin to store a blob of that many bytes, whatever its digest turns out to be.
+    async def write_status(self, digest: str, size: int) -> blob_pb2.WriteStatusResponse:
+        """Tell how far a kept upload has come."""
+        with rpc_errors():
+            request = blob_pb2.WriteStatusRequest(digest=digest, size=size)
+            return await self._stub.WriteStatus(request)
 
-        Leaving before the end forgets what was sent.
+    @asynccontextmanager
+    async def begin_write(
+        self, size: int, digest: str = "", *, keep: bool = False, offset: int = 0
+    ) -> AsyncIterator[BlobUpload]:
+        """Begin to store a blob of that many bytes, whatever its digest where none is given.
+
+        Leaving before the end forgets what was sent, unless it is to be kept.
+
+        Raises:
+            UploadMoved: no kept upload of `offset` bytes can be continued.
         """
         call: Any = self._stub.Write()
         try:
             upload = BlobUpload(call)
-            header = blob_pb2.WriteHeader(size=size)
+            header = blob_pb2.WriteHeader(digest=digest, size=size, keep=keep, offset=offset)
             await upload.send(blob_pb2.WriteRequest(header=header))
             yield upload
         finally:

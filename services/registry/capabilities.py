@@ -1,6 +1,6 @@
 """What a model can do, told from its files."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from services.registry.chat_template import ChatTemplate
@@ -15,7 +15,7 @@ THINKING = "thinking"
 _GENERATIVE = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 _ENCODER = ("Model", "Encoder")
 
-_FILL_IN_THE_MIDDLE = frozenset(
+FILL_IN_THE_MIDDLE = frozenset(
     {
         "<|fim_prefix|>",
         "<fim_prefix>",
@@ -30,6 +30,8 @@ _FILL_IN_THE_MIDDLE = frozenset(
 )
 
 _THINKING_MARKS = ("enable_thinking", "<think>", "reasoning_content")
+
+_ALWAYS_THINKING = ("gptoss", "gpt-oss")
 
 _BY_TEMPLATE = frozenset({TOOLS, INSERT, THINKING})
 _ORDER = (COMPLETION, EMBEDDING, VISION, TOOLS, INSERT, THINKING)
@@ -57,25 +59,58 @@ def infer_capabilities(
         return (EMBEDDING,)
     if not any(name.endswith(_GENERATIVE) for name in architectures):
         return (EMBEDDING,) if any(name.endswith(_ENCODER) for name in architectures) else ()
-    found = {
-        COMPLETION: True,
-        VISION: sees_images,
-        TOOLS: any("tools" in template.variables for template in chat_templates),
-        INSERT: not _FILL_IN_THE_MIDDLE.isdisjoint(tokens),
-        THINKING: any(
-            mark in template.text for template in chat_templates for mark in _THINKING_MARKS
-        ),
-    }
-    return tuple(name for name, present in found.items() if present)
+    vision = {VISION} if sees_images else set()
+    return arrange({COMPLETION, *vision, *_of_files(chat_templates, tokens)})
+
+
+def infer_gguf_capabilities(
+    architecture: str,
+    *,
+    pools: bool,
+    chat_templates: Collection[ChatTemplate],
+    tokens: Collection[str],
+) -> tuple[str, ...]:
+    """Tell what a GGUF model can do.
+
+    Args:
+        architecture: its `general.architecture`.
+        pools: it says how to pool tokens into one vector.
+        chat_templates: its Jinja templates.
+        tokens: of its vocabulary, at least those that serve to fill in the middle.
+    """
+    if pools or "bert" in architecture:
+        return (EMBEDDING,)
+    thinking = {THINKING} if architecture in _ALWAYS_THINKING else set()
+    return arrange({COMPLETION, *thinking, *_of_files(chat_templates, tokens)})
+
+
+def _of_files(chat_templates: Collection[ChatTemplate], tokens: Collection[str]) -> Iterator[str]:
+    if any("tools" in template.variables for template in chat_templates):
+        yield TOOLS
+    if not FILL_IN_THE_MIDDLE.isdisjoint(tokens):
+        yield INSERT
+    if any(mark in template.text for template in chat_templates for mark in _THINKING_MARKS):
+        yield THINKING
 
 
 def infer_ollama_capabilities(
-    of_template: Collection[str], families: Collection[str], has_projector: bool
+    of_template: Collection[str], families: Collection[str], *, pools: bool
 ) -> tuple[str, ...]:
-    """Tell what a model of Ollama's can do whose config blob does not say it."""
-    if any("bert" in family for family in families):
+    """Tell what a model with a Go template can do whose config blob does not say it.
+
+    Args:
+        of_template: what its Go template is for.
+        families: of its config blob.
+        pools: its weights say how to pool tokens into one vector.
+    """
+    if pools or any("bert" in family for family in families):
         return (EMBEDDING,)
-    return arrange({COMPLETION, *of_template, *([VISION] if has_projector else ())})
+    return arrange({COMPLETION, *of_template})
+
+
+def without_images(capabilities: Collection[str]) -> tuple[str, ...]:
+    """Leave out what no engine does with GGUF weights: take images beside them."""
+    return tuple(name for name in capabilities if name != VISION)
 
 
 def replace_template(

@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from common.derived import is_derived
 from common.errors import InvalidModel, NotFound, PaddockError
 from common.names import ModelName
 from services.registry.blob_client import BlobClient, StoredManifest
@@ -26,8 +27,8 @@ class Catalog:
         self._listing = Coalesced(blobs.manifests)
 
     async def all(self) -> list[StoredManifest]:
-        """Every stored manifest, in no order."""
-        return await self._listing.get()
+        """Every stored model, in no order; what was made of models' files is none."""
+        return [stored for stored in await self._listing.get() if not is_derived(stored.name)]
 
     async def find(self, name: ModelName) -> StoredManifest | None:
         """Find a model; another spelling of its name in upper and lower case will do."""

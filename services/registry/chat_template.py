@@ -1,7 +1,6 @@
-"""The chat templates of Hugging Face models: where they are kept, and what they use."""
+"""Chat templates in Jinja, as Hugging Face's tokenizers have them: what they use."""
 
-import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +9,9 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 
 from common.errors import InvalidModel
-from services.registry.contents import Contents
-from services.registry.errors import in_file
 
 DEFAULT = "default"
 _LONGEST = 256 * 1024  # characters, of all together; known ones have at most 20 thousand each
-_FOLDER = "additional_chat_templates/"
 
 
 @dataclass(frozen=True)
@@ -27,48 +23,14 @@ class ChatTemplate:
     """The names that its code reads."""
 
 
-async def read_chat_templates(
-    contents: Contents, files: Mapping[str, str]
-) -> dict[str, ChatTemplate]:
-    """Read a model's Jinja chat templates by name; the one to use is `default`.
-
-    A file of its own comes before the tokenizer's and the processor's configuration, as
-    in `transformers`.
+def check_length(templates: Mapping[str, str]) -> None:
+    """Hold the texts of all templates together to be of a sane length.
 
     Raises:
-        InvalidModel: one is no Jinja, or they are too long.
+        InvalidModel: they are too long.
     """
-    texts = await _read_texts(contents, files)
-    return {
-        name: await asyncio.to_thread(parse_chat_template, text) for name, text in texts.items()
-    }
-
-
-async def _read_texts(contents: Contents, files: Mapping[str, str]) -> dict[str, str]:
-    templates: dict[str, str] = {}
-    for path in ("chat_template.json", "tokenizer_config.json"):
-        if path in files:
-            with in_file(path):
-                templates |= templates_of(await contents.document(files[path]))
-    for path, name in _template_files(files):
-        with in_file(path):
-            templates[name] = await contents.text(files[path])
-        _check_length(templates)
-    _check_length(templates)
-    return templates
-
-
-def _check_length(templates: Mapping[str, str]) -> None:
     if sum(map(len, templates.values())) > _LONGEST:
         raise InvalidModel(f"the chat template is longer than {_LONGEST} characters")
-
-
-def _template_files(files: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for path in files:
-        if path == "chat_template.jinja":
-            yield path, DEFAULT
-        elif path.startswith(_FOLDER) and path.endswith(".jinja"):
-            yield path, path.removeprefix(_FOLDER).removesuffix(".jinja")
 
 
 def parse_chat_template(text: str) -> ChatTemplate:

@@ -11,6 +11,9 @@ from common.errors import InvalidModel, TemplateError
 from common.model_template import ModelTemplate
 from services.registry.blob_client import BlobClient
 from services.registry.cache import Cache, Loaded
+from services.registry.gguf.file import GgufFile, read_file
+from services.registry.gguf.reading import read_header, read_start
+from services.registry.gguf.values import Value
 from services.registry.model_config import ModelConfig, parse_model_config
 from services.registry.safetensors import (
     LENGTH_SIZE,
@@ -42,12 +45,15 @@ class Contents:
         self._blobs = blobs
         self._slots = asyncio.Semaphore(_CONCURRENT_READS)
         self._document_slots = asyncio.Semaphore(_CONCURRENT_DOCUMENTS)
+        self._header_slots = asyncio.Semaphore(_CONCURRENT_DOCUMENTS)
         self._configs = Cache(self._load_config, _CACHE)
         self._texts = Cache(self._load_text, _CACHE)
         self._documents = Cache(self._load_document, _CACHE)
         self._template_capabilities = Cache(self._load_template_capabilities, _CACHE)
         self._tokenizers = Cache(self._load_tokenizer, _CACHE)
         self._tensors = Cache(self._load_tensors, _CACHE)
+        self._gguf_files = Cache(self._load_gguf, _CACHE)
+        self._gguf_starts = Cache(self._load_gguf_start, _CACHE)
 
     async def config(self, digest: str) -> ModelConfig:
         """Read a manifest's config blob."""
@@ -91,6 +97,19 @@ class Contents:
     async def tensors(self, digest: str) -> tuple[Tensor, ...]:
         """Read the header of a safetensors file; its tensors themselves are not read."""
         return await self._tensors.get(digest)
+
+    async def gguf(self, digest: str) -> GgufFile:
+        """Read the header of a GGUF file, without its vocabulary."""
+        return await self._gguf_files.get(digest)
+
+    async def gguf_start(self, digest: str) -> Mapping[str, Value]:
+        """Read of a GGUF file's metadata what comes before the vocabulary: little and quickly."""
+        return await self._gguf_starts.get(digest)
+
+    async def gguf_metadata(self, digest: str) -> Mapping[str, Value]:
+        """Read all metadata of a GGUF file with its arrays, which are too long to be kept."""
+        async with self._document_slots:
+            return (await read_header(self._blobs, digest, lambda _: True)).metadata
 
     async def _read(self, digest: str, limit: int) -> bytes:
         async with self._slots:
@@ -140,8 +159,19 @@ class Contents:
             end = LENGTH_SIZE + parse_header_length(start, size)
             if end > len(start):
                 start += await self._blobs.read(digest, len(start), end - len(start))
-            tensors = await asyncio.to_thread(parse_header, start[LENGTH_SIZE:end], size)
+            async with self._header_slots:
+                tensors = await asyncio.to_thread(parse_header, start[LENGTH_SIZE:end], size)
         return Loaded(tensors, end)
+
+    async def _load_gguf(self, digest: str) -> Loaded[GgufFile]:
+        async with self._document_slots:
+            file = await read_file(self._blobs, digest)
+        return Loaded(file, file.memory)
+
+    async def _load_gguf_start(self, digest: str) -> Loaded[dict[str, Value]]:
+        async with self._slots:
+            start = await read_start(self._blobs, digest)
+        return Loaded(start, _FIRST_READ)
 
 
 def _json_limit(large: bool) -> int:

@@ -1,7 +1,7 @@
 """Making models: from files, from another model of this store, or by a Modelfile."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -9,6 +9,7 @@ import orjson
 
 from protos.paddock.v1 import registry_pb2
 from services.registry import media_types
+from services.registry.adapters.layers import Adapters, replace_adapter
 from services.registry.base_model import Base, BaseModels
 from services.registry.blob_client import BlobClient
 from services.registry.capabilities import replace_template
@@ -21,48 +22,70 @@ from services.registry.local_import import LocalImport
 from services.registry.manifest import Descriptor, Layer, Manifest
 from services.registry.messages import encode_messages
 from services.registry.model_config import ModelConfig
+from services.registry.prerequisites import Prerequisites
+from services.registry.quantize.quantizer import Quantizer
+from services.registry.remote.pull import Puller
 from services.registry.server_files import ServerFiles
-
-_TEMPLATES = (media_types.TEMPLATE, media_types.PROMPT)
 
 
 class Creator:
     """Makes models; nothing can be seen of one before it is complete."""
 
     def __init__(
-        self, blobs: BlobClient, contents: Contents, catalog: Catalog, server_files: ServerFiles
+        self,
+        blobs: BlobClient,
+        contents: Contents,
+        catalog: Catalog,
+        server_files: ServerFiles,
+        puller: Puller,
     ) -> None:
         self._blobs = blobs
         self._contents = contents
         self._catalog = catalog
         self._bases = BaseModels(blobs, contents, catalog)
+        self._adapters = Adapters(blobs, contents, self._bases)
+        self._quantizer = Quantizer(blobs, contents)
         self._server_files = server_files
+        self._prerequisites = Prerequisites(catalog, puller)
 
     async def create(
         self, message: registry_pb2.CreateRequest
     ) -> AsyncGenerator[registry_pb2.Progress, None]:
         """Make a model and report each step; the last one is `success`.
 
-        Unless files of this machine have to be stored first, nothing is reported before
-        the model is known to be good: a bad one can still be answered with a status of its
-        own.
+        Unless files of this machine have to be stored first, or the base has to be pulled,
+        nothing is reported before the model is known to be good: a bad one can still be
+        answered with a status of its own.
 
         Raises:
             InvalidRequest: the request contradicts itself.
             InvalidModel: the files do not make a model.
-            ModelNotFound: the model to start from is not stored.
+            ModelNotFound: the model to start from is not stored and cannot be pulled.
             Unsupported: the files are of a kind that cannot be served yet.
         """
         request = await asyncio.to_thread(self._check, message)
         local = LocalImport(self._blobs, request.local_files)
-        if request.local_files:
-            async with aclosing(local.run()) as steps:
+        of_adapter = request.local_adapters
+        local_adapter = LocalImport(self._blobs, of_adapter, chosen=of_adapter)
+        for files in ([local] if request.local_files else []) + [local_adapter]:
+            async with aclosing(files.run()) as steps:
+                async for progress in steps:
+                    yield progress
+        if request.base:
+            async with aclosing(self._prerequisites.pull(request.base)) as steps:
                 async for progress in steps:
                     yield progress
         base = await self._base(request, local)
+        adapter = await self._adapters.check(base, request.adapters or local_adapter.digests)
+        quantization = await self._quantizer.plan(base, request.quantize)
+        base = quantization.base
         config = await self._config(base, request)
         changes = await self._changes(base, request)
-        for line in _account(base):
+        async with aclosing(quantization.run()) as steps:
+            async for progress in steps:
+                yield progress
+        base = replace_adapter(quantization.base, adapter)
+        for line in _account(base, quantization.made):
             yield _progress(line)
         layers = list(base.layers)
         for kind, content in changes:
@@ -78,7 +101,7 @@ class Creator:
     def _check(self, message: registry_pb2.CreateRequest) -> CreationRequest:
         if is_legacy(message):
             return check_request(*read_modelfile(message, self._server_files))
-        return check_request(message, {})
+        return check_request(message, {}, {})
 
     async def _base(self, request: CreationRequest, local: LocalImport) -> Base:
         if request.base:
@@ -118,7 +141,7 @@ class Creator:
     async def _put(self, layers: list[Layer], kind: str, content: bytes) -> tuple[list[Layer], str]:
         """Add a layer; one of its kind goes, except that licenses add up."""
         if kind != media_types.LICENSE:
-            kinds = _TEMPLATES if kind in _TEMPLATES else (kind,)
+            kinds = media_types.TEMPLATES if kind in media_types.TEMPLATES else (kind,)
             layers = [layer for layer in layers if layer.media_type not in kinds]
         if not content:
             return layers, f"removing {kind.rpartition('.')[2]} layer"
@@ -134,9 +157,9 @@ class Creator:
         return fields, f"{verb} layer {blob.digest}"
 
 
-def _account(base: Base) -> Iterator[str]:
-    """Say what a model is made from."""
-    yield "reading model metadata"
+def _account(base: Base, made: Collection[str]) -> Iterator[str]:
+    """Say what a model is made from, besides the layers that were made for it."""
+    yield from base.about
     if base.config.model_format == "safetensors" and not base.config.capabilities:
         yield "this model's architecture is for neither text generation nor embeddings"
     for path in base.left_out:
@@ -144,7 +167,10 @@ def _account(base: Base) -> Iterator[str]:
     for layer in base.layers:
         if layer.media_type in (media_types.DOCUMENT_FILE, media_types.CODE_FILE):
             yield f"keeping {layer.name}, which is not used to serve the model"
-        yield f"using existing layer {layer.digest}"
+        if layer.media_type == media_types.PROJECTOR:
+            yield "keeping the projector, which is not used to serve the model"
+        if layer.digest not in made:
+            yield f"using existing layer {layer.digest}"
 
 
 def _progress(status: str) -> registry_pb2.Progress:

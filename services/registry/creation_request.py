@@ -10,10 +10,12 @@ from common.model_template import ModelTemplate
 from common.modelfile.version import check_version
 from common.names import ModelName
 from protos.paddock.v1 import generation_pb2, registry_pb2
+from services.registry.adapters.files import choose_files
 from services.registry.info import parse_info
 from services.registry.messages import check_messages
 from services.registry.model_files import check_files, check_path
 from services.registry.parameters import parse_parameters
+from services.registry.quantize.file_type import FileType, parse_file_type
 from services.registry.references import parse_new_name
 
 
@@ -45,12 +47,23 @@ class CreationRequest:
     """Of the config blob, as they were given: renderer, parser, requires."""
 
     info: dict[str, Any]
+    quantize: FileType | None = None
+    """The type that the weights are to have; None: their own."""
+
     local_files: Mapping[str, Path] = field(default_factory=dict)
     """Like `files`, of this machine; they are to become blobs first."""
 
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    """Path in an adapter's folder to digest of an uploaded blob."""
+
+    local_adapters: Mapping[str, Path] = field(default_factory=dict)
+    """Like `adapters`, of this machine."""
+
 
 def check_request(
-    message: registry_pb2.CreateRequest, local_files: Mapping[str, Path]
+    message: registry_pb2.CreateRequest,
+    local_files: Mapping[str, Path],
+    local_adapters: Mapping[str, Path],
 ) -> CreationRequest:
     """Check a request's fields.
 
@@ -81,7 +94,10 @@ def check_request(
         licenses=tuple(text for text in message.licenses if text),
         fields={name: text for name, text in fields.items() if text},
         info=parse_info(message.info_json),
+        quantize=parse_file_type(message.quantize) if message.quantize else None,
         local_files={str(check_path(path)): place for path, place in local_files.items()},
+        adapters=check_files(message.adapters),
+        local_adapters=choose_files(local_adapters) if local_adapters else {},
     )
 
 

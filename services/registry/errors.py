@@ -8,8 +8,9 @@ from common.errors import BlobNotFound, InvalidModel, InvalidRequest
 
 # How errors about Modelfiles begin, up to where they quote the file.
 _KIND = re.compile(
-    r"\(line \d+\): .*|no FROM line|unexpected EOF(?:: the quote that begins in line \d+)?"
-    r"|unknown parameter|invalid (?:int|float|bool) value|requires must be a valid semver"
+    r"\(line \d+\): (?:command must be .*|message role must be .*|unexpected EOF"
+    r"|unknown parameter|invalid (?:int|float|bool) value|requires must be a valid semver)"
+    r"|unexpected EOF: the quote that begins in line \d+|no FROM line"
     r"|a Modelfile must be UTF-8 or UTF-16 text"
 )
 

@@ -1,6 +1,6 @@
 """The older forms of a create request: a Modelfile as a text, or by its path on the server."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import orjson
@@ -10,11 +10,11 @@ from common.errors import InvalidModel, InvalidRequest, Unsupported
 from common.modelfile.modelfile import Modelfile, parse_modelfile
 from protos.paddock.v1 import generation_pb2, registry_pb2
 from services.registry.errors import unquoted
-from services.registry.gguf import MAGIC, refuse_gguf
-from services.registry.server_files import ServerFiles, open_file
+from services.registry.local_import import is_gguf_file
+from services.registry.server_files import ServerFiles
 
 _PATHS = ("/", ".", "~")
-_OWN_FIELDS = ("model", "modelfile", "path")
+_OWN_FIELDS = ("model", "modelfile", "path", "quantize")
 _FIELD_NAMES = {
     "licenses": "license",
     "parameters_json": "parameters",
@@ -29,11 +29,12 @@ def is_legacy(message: registry_pb2.CreateRequest) -> bool:
 
 def read_modelfile(
     message: registry_pb2.CreateRequest, server_files: ServerFiles
-) -> tuple[registry_pb2.CreateRequest, Mapping[str, Path]]:
+) -> tuple[registry_pb2.CreateRequest, Mapping[str, Path], Mapping[str, Path]]:
     """Turn an older form into today's; blocks.
 
-    Gives the request, and the files of this machine that its FROM names, by their paths in
-    the model's folder. Of `modelfile` and `path` the text counts, as it did in Ollama.
+    Gives the request, and the files of this machine that its FROM and its ADAPTER name, by
+    their paths in the model's folder and in the adapter's. Of `modelfile` and `path` the text
+    counts, as it did in Ollama.
 
     Raises:
         InvalidRequest: the Modelfile is wrong, or names what it must not.
@@ -51,8 +52,15 @@ def read_modelfile(
         text, place = server_files.read_modelfile(message.path)
         with unquoted(message.path):
             modelfile = parse_modelfile(text)
+    if modelfile.drafts:
+        raise Unsupported("draft models are not supported")
     request = _to_request(message.model, modelfile)
-    return request, _add_source(request, _only_source(modelfile), server_files, place)
+    request.quantize = message.quantize
+    return (
+        request,
+        _add_sources(request, modelfile.sources, server_files, place),
+        _add_adapters(request, modelfile.adapters, server_files, place),
+    )
 
 
 def _to_request(model: str, modelfile: Modelfile) -> registry_pb2.CreateRequest:
@@ -72,27 +80,52 @@ def _to_request(model: str, modelfile: Modelfile) -> registry_pb2.CreateRequest:
     )
 
 
-def _only_source(modelfile: Modelfile) -> str:
-    if modelfile.adapters:
-        raise Unsupported("adapters are not supported yet")
-    if modelfile.drafts:
-        raise Unsupported("draft models are not supported")
-    if len(modelfile.sources) > 1:
-        raise InvalidRequest("a model is made FROM one other; this Modelfile names several")
-    return modelfile.sources[0]
-
-
-def _add_source(
-    request: registry_pb2.CreateRequest, source: str, files: ServerFiles, place: Path | None
+def _add_sources(
+    request: registry_pb2.CreateRequest,
+    sources: Sequence[str],
+    server_files: ServerFiles,
+    place: Path | None,
 ) -> Mapping[str, Path]:
-    """Put what FROM names into the request, or give the local files that it means."""
-    if digest := _digest_in(source):
-        request.files["model"] = digest
-        return {}
-    if source.startswith(_PATHS) or (place and files.exists(source, place)):
-        return _model_folder(files, source, place)
-    setattr(request, "from", source)
-    return {}
+    """Put what FROM names into the request, or give the local files that it means.
+
+    Several may be named where they are files of one model, such as a GGUF and its projector.
+    """
+    local: dict[str, Path] = {}
+    for source in sources:
+        if digest := _digest_in(source):
+            request.files[f"model-{len(request.files) + 1}"] = digest
+        elif source.startswith(_PATHS) or (place and server_files.exists(source, place)):
+            for path, found in _model_files(server_files, source, place).items():
+                local[path if path not in local else f"{len(local)}-{path}"] = found
+        else:
+            setattr(request, "from", source)
+    kinds = [bool(request.files), bool(local), bool(getattr(request, "from"))]
+    if sum(kinds) > 1 or (kinds[-1] and len(sources) > 1):
+        raise InvalidRequest("a model is made FROM one other; this Modelfile names several")
+    return local
+
+
+def _add_adapters(
+    request: registry_pb2.CreateRequest,
+    sources: Sequence[str],
+    server_files: ServerFiles,
+    place: Path | None,
+) -> Mapping[str, Path]:
+    """Put the digests that ADAPTER names into the request, or give the local files it means."""
+    local: dict[str, Path] = {}
+    for source in sources:
+        if digest := _digest_in(source):
+            request.adapters[f"adapter-{len(request.adapters) + 1}"] = digest
+        elif local:
+            raise InvalidRequest("only one adapter is currently supported")
+        else:
+            path = server_files.find(source, place)
+            local = server_files.list_folder(path) if path.is_dir() else {path.name: path}
+            if not local:
+                raise InvalidModel("no files provided to convert")
+    if local and request.adapters:
+        raise InvalidRequest("only one adapter is currently supported")
+    return local
 
 
 def _digest_in(source: str) -> str:
@@ -105,12 +138,12 @@ def _digest_in(source: str) -> str:
         return ""
 
 
-def _model_folder(files: ServerFiles, source: str, place: Path | None) -> Mapping[str, Path]:
+def _model_files(files: ServerFiles, source: str, place: Path | None) -> Mapping[str, Path]:
     path = files.find(source, place)
     if path.is_dir():
         if found := files.list_folder(path):
             return found
         raise InvalidModel("no files provided to convert")
-    with open_file(path) as file:
-        refuse_gguf(file.read(len(MAGIC)))
-    raise InvalidModel(f'"{source}" is a file; FROM takes the folder of a safetensors model')
+    if is_gguf_file(path):
+        return {path.name: path}
+    raise InvalidModel(f'"{source}" is neither a GGUF file nor the folder of a model')

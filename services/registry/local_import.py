@@ -1,7 +1,7 @@
 """Files of this machine on their way into the store."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing
 from os import fstat
 from pathlib import Path
@@ -9,7 +9,8 @@ from pathlib import Path
 from common.errors import InvalidModel
 from protos.paddock.v1 import blob_pb2, registry_pb2
 from services.registry.blob_client import BlobClient
-from services.registry.model_files import choose_files
+from services.registry.gguf.header import MAGIC, is_gguf
+from services.registry.model_files import choose_files, gguf_candidates
 from services.registry.server_files import open_file
 
 _PIECE = 1024 * 1024
@@ -17,16 +18,23 @@ _REPORT_INTERVAL = 0.1  # seconds
 
 
 class LocalImport:
-    """Stores those files that make up a model, one after the other.
+    """Stores files of a model or an adapter, one after the other.
 
     One piece of one file is in memory at a time.
     """
 
     def __init__(
-        self, blobs: BlobClient, files: Mapping[str, Path], keep_interval: float = 600
+        self,
+        blobs: BlobClient,
+        files: Mapping[str, Path],
+        keep_interval: float = 600,
+        *,
+        chosen: Collection[str] | None = None,
     ) -> None:
+        """Prepare to store the `chosen` files; None: those that make up a model."""
         self._blobs = blobs
         self._files = files
+        self._chosen = chosen
         self._keep_interval = keep_interval
         self._kept_at = asyncio.get_running_loop().time()
         self.digests: dict[str, str] = {}
@@ -39,14 +47,22 @@ class LocalImport:
             InvalidModel: they cannot make one.
             InvalidRequest: a file cannot be read, or changes while it is being read.
         """
-        chosen = choose_files(self._files)
-        if "config.json" not in chosen:
-            raise InvalidModel("config.json is missing")
-        for path in chosen:
+        for path in await asyncio.to_thread(self._choose):
             async with aclosing(self._store(path, self._files[path])) as steps:
                 async for progress in steps:
                     yield progress
                     await self._keep_young()
+
+    def _choose(self) -> Collection[str]:
+        if self._chosen is not None:
+            return self._chosen
+        candidates = gguf_candidates(self._files)
+        if gguf := [path for path in candidates if is_gguf_file(self._files[path])]:
+            return gguf
+        chosen = choose_files(self._files)
+        if "config.json" not in chosen:
+            raise InvalidModel("config.json is missing")
+        return chosen
 
     async def _keep_young(self) -> None:
         """Lose no file to collection because the import takes longer than its grace period."""
@@ -77,3 +93,13 @@ class LocalImport:
         yield registry_pb2.Progress(
             status=f"importing {path}", digest=blob.digest, total=size, completed=size
         )
+
+
+def is_gguf_file(path: Path) -> bool:
+    """Tell whether a file of this machine is GGUF; blocks.
+
+    Raises:
+        InvalidRequest: it cannot be read.
+    """
+    with open_file(path) as file:
+        return is_gguf(file.read(len(MAGIC)))

@@ -55,6 +55,8 @@ class Manifest(Document):
     )
     config: Descriptor
     layers: tuple[Layer, ...] = ()
+    annotations: dict[str, str] = Field(default_factory=dict)
+    """As OCI has them (github.com/opencontainers/image-spec, annotations.md)."""
 
     def of_type(self, *kinds: str) -> list[Layer]:
         """Layers of the given media types, in order."""
@@ -83,11 +85,13 @@ class Manifest(Document):
 
     def encode(self) -> bytes:
         """Write the manifest; the bytes' digest is the model's."""
-        document = self.model_dump(mode="json", by_alias=True, exclude={"layers"})
+        document = self.model_dump(mode="json", by_alias=True, exclude={"layers", "annotations"})
         document["layers"] = [
             layer.model_dump(mode="json", by_alias=True, exclude_defaults=True)
             for layer in self.layers
         ]
+        if self.annotations:
+            document["annotations"] = self.annotations
         return orjson.dumps(document)
 
 

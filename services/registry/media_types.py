@@ -29,3 +29,6 @@ CODE_FILE = f"{_MODELPACK}code.v1.raw"
 # Files that an engine reads. Documents and code travel with a model, and no
 # worker ever gets them.
 SERVED_FILES = frozenset({JSON_FILE, WEIGHT_FILE, AUXILIARY_FILE})
+
+# A model has one of these at most.
+TEMPLATES = (TEMPLATE, PROMPT)

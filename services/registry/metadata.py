@@ -7,7 +7,8 @@ from typing import Any
 
 from common.errors import InvalidModel
 from services.registry.capabilities import infer_capabilities, sees_images
-from services.registry.chat_template import DEFAULT, read_chat_templates
+from services.registry.chat_template import DEFAULT
+from services.registry.chat_template_files import read_chat_templates
 from services.registry.contents import Contents
 from services.registry.errors import in_file
 from services.registry.huggingface import HuggingFaceConfig, parse_config

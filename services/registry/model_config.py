@@ -41,6 +41,11 @@ class ModelConfig(Document):
     architecture: str = "amd64"
     os: str = "linux"
 
+    @property
+    def families(self) -> frozenset[str]:
+        """Every kind of model that it names."""
+        return frozenset({self.model_family, *self.model_families})
+
     def encode(self) -> bytes:
         """Write the blob; what is not set is left out."""
         fields = self.model_dump(mode="json")

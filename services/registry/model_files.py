@@ -5,16 +5,11 @@ from os.path import commonpath
 from pathlib import PurePosixPath
 
 from common.digests import parse_digest
-from common.errors import (
-    InvalidDigest,
-    InvalidModel,
-    InvalidRequest,
-    PaddockError,
-    Unsupported,
-)
+from common.errors import InvalidDigest, InvalidModel, InvalidRequest
 from services.registry import media_types
 
 _MAX_FILES = 4096
+_MAX_PATH = 1024
 _MAX_PATH_PART = 255
 _MAX_NAMED = 3
 
@@ -59,8 +54,9 @@ def check_path(text: str) -> PurePosixPath:
     has_drive = len(text) > 1 and text[1] == ":"
     if path.is_absolute() or has_drive or "\\" in text or ".." in path.parts or not path.parts:
         raise InvalidRequest("file path must be relative")
-    too_long = any(len(part.encode()) > _MAX_PATH_PART for part in path.parts)
-    if too_long or not text.isprintable():
+    if len(text) > _MAX_PATH or not text.isprintable():
+        raise InvalidRequest(f"invalid file path {text!r}")
+    if any(len(part.encode()) > _MAX_PATH_PART for part in path.parts):
         raise InvalidRequest(f"invalid file path {text!r}")
     return path
 
@@ -73,7 +69,6 @@ def choose_files(paths: Collection[str]) -> dict[str, str]:
 
     Raises:
         InvalidModel: no safetensors file is among them.
-        Unsupported: the weights are GGUF.
     """
     kinds = {path: kind for path in sorted(paths) if (kind := file_kind(path))}
     if media_types.WEIGHT_FILE not in kinds.values():
@@ -84,7 +79,7 @@ def choose_files(paths: Collection[str]) -> dict[str, str]:
 def file_kind(path: str) -> str | None:
     """Choose the media type of a file's layer; None leaves the file out of the model."""
     name = PurePosixPath(path.lower())
-    if any(part.startswith(".") for part in name.parts):
+    if name.suffix == ".gguf" or any(part.startswith(".") for part in name.parts):
         return None
     if name.suffix == ".safetensors":
         return media_types.WEIGHT_FILE
@@ -99,17 +94,28 @@ def file_kind(path: str) -> str | None:
     return None
 
 
-def _no_weights(paths: Collection[str]) -> PaddockError:
-    if any(path.lower().endswith(".gguf") for path in paths):
-        return Unsupported("creating from GGUF files is not supported yet")
+def gguf_candidates(paths: Collection[str]) -> list[str]:
+    """List the files that may be GGUF, which only their contents tell.
+
+    There are none beside safetensors files: those are the model then.
+    """
+    kinds = {path: file_kind(path) for path in sorted(paths)}
+    if media_types.WEIGHT_FILE in kinds.values():
+        return []
+    return [path for path, kind in kinds.items() if not kind]
+
+
+def _no_weights(paths: Collection[str]) -> InvalidModel:
     foreign = sorted(
         path for path in paths if PurePosixPath(path.lower()).suffix in _FOREIGN_WEIGHTS
     )
     if not foreign:
-        return InvalidModel("unknown type: no .safetensors file was given")
+        return InvalidModel("unknown type: no .safetensors or GGUF file was given")
     more = f" and {len(foreign) - _MAX_NAMED} more" if len(foreign) > _MAX_NAMED else ""
     found = ", ".join(foreign[:_MAX_NAMED])
-    return InvalidModel(f"unknown type: only safetensors weights are read; found {found}{more}")
+    return InvalidModel(
+        f"unknown type: only safetensors and GGUF weights are read; found {found}{more}"
+    )
 
 
 def _check_digest(path: str, digest: str) -> str:

@@ -1,6 +1,6 @@
 """The Modelfile that would make a stored model again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.modelfile.modelfile import Modelfile, Turn, write_modelfile
@@ -16,15 +16,22 @@ _HEADER = """\
 
 
 def show_modelfile(
-    name: str, config: ModelConfig, customization: Customization, parameters: Mapping[str, Any]
+    name: str,
+    config: ModelConfig,
+    customization: Customization,
+    parameters: Mapping[str, Any],
+    adapters: Sequence[str] = (),
 ) -> str:
     """Write the Modelfile of a stored model, built on the model itself.
+
+    What is in the model already is told in comments alone: a client takes ADAPTER for a path.
 
     Args:
         name: of the model, in its shortest form.
         config: its config blob.
         customization: its other layers.
         parameters: laid over the model's own.
+        adapters: digests of the files of its adapter.
     """
     modelfile = Modelfile(
         sources=(name,),
@@ -37,4 +44,5 @@ def show_modelfile(
         licenses=customization.licenses,
         messages=tuple(Turn(message.role, message.content) for message in customization.messages),
     )
-    return _HEADER.format(name=name) + write_modelfile(modelfile)
+    told = "".join(f"# ADAPTER @{digest}\n" for digest in adapters)
+    return _HEADER.format(name=name) + told + write_modelfile(modelfile)

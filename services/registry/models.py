@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,20 +12,26 @@ from common.errors import InvalidModel, InvalidRequest, NotFound, Unsupported
 from common.options import parse_options
 from protos.paddock.v1 import model_pb2, registry_pb2
 from services.registry import media_types
+from services.registry.adapters.adapter import read_adapter
+from services.registry.adapters.layers import adapter_files
 from services.registry.blob_client import StoredManifest
-from services.registry.capabilities import infer_ollama_capabilities, replace_template
 from services.registry.contents import Contents
 from services.registry.customization import read_customization
 from services.registry.errors import in_model
+from services.registry.gguf.layers import model_digests, served_files
+from services.registry.gguf.model import GgufModel
+from services.registry.gguf.stored import add_lengths, complete, own_template
 from services.registry.manifest import (
+    Layer,
     Manifest,
     manifest_digest,
     parse_manifest,
     weights_digest,
 )
-from services.registry.metadata import Metadata, read_metadata, read_model_info
+from services.registry.metadata import Metadata
 from services.registry.model_config import ModelConfig
 from services.registry.model_files import check_path
+from services.registry.model_reader import ModelReader
 from services.registry.modelfile import show_modelfile
 from services.registry.parameters import show_parameters
 
@@ -37,6 +43,7 @@ class Models:
 
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
+        self._reader = ModelReader(contents)
 
     async def summarize(self, stored: list[StoredManifest]) -> list[registry_pb2.ModelSummary]:
         """Summarise models, newest first; a damaged manifest is logged and left out."""
@@ -69,16 +76,22 @@ class Models:
             manifest = parse_manifest(stored.content)
             config = await self._contents.config(manifest.config.digest)
             custom = await read_customization(self._contents, manifest)
-            metadata = await self._metadata(manifest)
-            info = await self._model_info(manifest, config, metadata, verbose)
+            metadata = await self._reader.metadata(manifest)
+            gguf = metadata if isinstance(metadata, GgufModel) else None
+            config = complete(config, gguf)
+            info = await self._reader.model_info(manifest, config, metadata, verbose)
+            projector = await self._reader.projector_info(manifest, verbose)
             summary = await self._summary(stored, manifest, config)
         if system:
             custom = replace(custom, system=system)
+        own = metadata.chat_template if metadata else ""
         return registry_pb2.ShowResponse(
             summary=summary,
-            modelfile=show_modelfile(str(stored.name), config, custom, parameters),
+            modelfile=show_modelfile(
+                str(stored.name), config, custom, parameters, _adapter_digests(manifest)
+            ),
             parameters=show_parameters(custom.parameters),
-            template=custom.template or (metadata.chat_template if metadata else ""),
+            template=own if own_template(config, gguf) else custom.template or own,
             system=custom.system,
             licenses=custom.licenses,
             messages=custom.messages,
@@ -87,6 +100,7 @@ class Models:
             renderer=config.renderer,
             parser=config.parser,
             requires=config.requires,
+            projector_info_json=orjson.dumps(projector).decode() if projector else "",
         )
 
     async def resolve(self, stored: StoredManifest) -> registry_pb2.ResolvedModel:
@@ -101,25 +115,38 @@ class Models:
             config = await self._contents.config(manifest.config.digest)
             _check_servable(str(stored.name), manifest, config)
             custom = await read_customization(self._contents, manifest)
-            capabilities = await self._capabilities(manifest, config)
+            gguf = await self._reader.gguf(manifest)
+            config = complete(config, gguf)
+            capabilities = await self._reader.capabilities(manifest, config)
+            files = _served_files(manifest)
+            adapter = await self._adapter(manifest)
         spec = model_pb2.ModelSpec(
             name=str(stored.name),
             digest=manifest_digest(stored.content),
-            weights=weights_digest(manifest.files),
-            files=[
-                model_pb2.ModelFile(path=file.name, digest=file.digest, size=file.size)
-                for file in manifest.files
-            ],
+            weights=weights_digest(files),
+            files=_model_files(files),
             capabilities=capabilities,
             details=config.details(manifest.parent),
             parser=config.parser,
+            adapter=adapter,
         )
         return registry_pb2.ResolvedModel(
             spec=spec,
-            template=custom.template,
+            template="" if own_template(config, gguf) else custom.template,
             system=custom.system,
             messages=custom.messages,
             parameters=parse_options(custom.parameters),
+        )
+
+    async def _adapter(self, manifest: Manifest) -> model_pb2.Adapter | None:
+        files = adapter_files(manifest.layers)
+        if not files:
+            return None
+        named = [layer.model_copy(update={"name": name}) for name, layer in files.items()]
+        digests = {name: layer.digest for name, layer in files.items()}
+        adapter = await read_adapter(self._contents, digests)
+        return model_pb2.Adapter(
+            digest=weights_digest(named), files=_model_files(named), rank=adapter.rank
         )
 
     async def _listed(self, stored: StoredManifest) -> registry_pb2.ModelSummary | None:
@@ -138,48 +165,19 @@ class Models:
     async def _summary(
         self, stored: StoredManifest, manifest: Manifest, config: ModelConfig
     ) -> registry_pb2.ModelSummary:
+        digests = model_digests(manifest.layers)
+        if digests and not config.context_length:
+            config = add_lengths(config, await self._contents.gguf_start(digests[0]))
         summary = _bare_summary(stored, manifest, config)
-        summary.capabilities.extend(await self._capabilities(manifest, config))
+        summary.capabilities.extend(await self._reader.capabilities(manifest, config))
         return summary
 
-    async def _capabilities(self, manifest: Manifest, config: ModelConfig) -> tuple[str, ...]:
-        """Read capabilities off the config blob, else infer them."""
-        if config.capabilities or config.remote_host:
-            return config.capabilities
-        of_template: frozenset[str] = frozenset()
-        templates = manifest.of_type(media_types.TEMPLATE, media_types.PROMPT)
-        if templates:
-            of_template = await self._contents.template_capabilities(templates[-1].digest)
-        if metadata := await self._metadata(manifest):
-            own = metadata.capabilities
-            return replace_template(own, of_template) if templates else own
-        families = {config.model_family, *config.model_families}
-        has_projector = bool(manifest.of_type(media_types.PROJECTOR))
-        return infer_ollama_capabilities(of_template, families, has_projector)
 
-    async def _metadata(self, manifest: Manifest) -> Metadata | None:
-        """Read what a Hugging Face model's files say; other kinds of model have none."""
-        if not manifest.of_type(media_types.WEIGHT_FILE):
-            return None
-        return await read_metadata(self._contents, _files(manifest))
-
-    async def _model_info(
-        self, manifest: Manifest, config: ModelConfig, metadata: Metadata | None, verbose: bool
-    ) -> dict[str, Any]:
-        if metadata:
-            files = _files(manifest)
-            return await read_model_info(self._contents, files, metadata, verbose=verbose)
-        family = config.model_family
-        lengths = {
-            f"{family}.context_length": config.context_length,
-            f"{family}.embedding_length": config.embedding_length,
-        }
-        known = {name: length for name, length in lengths.items() if length}
-        return {"general.architecture": family, **known} if family else {}
-
-
-def _files(manifest: Manifest) -> dict[str, str]:
-    return {file.name: file.digest for file in manifest.files}
+def _model_files(layers: Iterable[Layer]) -> list[model_pb2.ModelFile]:
+    return [
+        model_pb2.ModelFile(path=layer.name, digest=layer.digest, size=layer.size)
+        for layer in layers
+    ]
 
 
 def _bare_summary(
@@ -194,17 +192,25 @@ def _bare_summary(
     )
 
 
+def _adapter_digests(manifest: Manifest) -> list[str]:
+    return [layer.digest for layer in manifest.of_type(media_types.ADAPTER)]
+
+
 def _check_servable(name: str, manifest: Manifest, config: ModelConfig) -> None:
     if config.remote_host:
         raise Unsupported(f"{name} runs on another server, which is not supported")
-    if manifest.of_type(media_types.GGUF):
-        raise Unsupported(f"{name} is a GGUF model; serving GGUF is not supported yet")
     if manifest.of_type(media_types.TENSOR):
         raise Unsupported(f"{name} is stored tensor by tensor, which is not supported")
-    if not manifest.of_type(media_types.WEIGHT_FILE):
+    if not manifest.of_type(media_types.WEIGHT_FILE, media_types.GGUF):
         raise Unsupported(f"{name} has no weights that an engine can read")
+
+
+def _served_files(manifest: Manifest) -> list[Layer]:
+    if manifest.of_type(media_types.GGUF):
+        return served_files(manifest)
     for file in manifest.files:
         _check_stored_path(file.name)
+    return manifest.files
 
 
 def _check_stored_path(path: str) -> None:
@@ -215,7 +221,7 @@ def _check_stored_path(path: str) -> None:
         raise InvalidModel(f"{path!r}: {error.message}") from error
 
 
-def _tensors(metadata: Metadata) -> list[registry_pb2.Tensor]:
+def _tensors(metadata: Metadata | GgufModel) -> list[registry_pb2.Tensor]:
     return [
         registry_pb2.Tensor(name=tensor.name, type=tensor.dtype, shape=tensor.shape)
         for tensor in metadata.tensors

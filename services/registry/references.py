@@ -4,6 +4,7 @@
 Ollama's own service, which is never here. Only a tag can carry them.
 """
 
+from common.derived import is_derived
 from common.errors import InvalidName, InvalidRequest, ModelNotFound
 from common.names import ModelName
 
@@ -17,15 +18,13 @@ def parse_name(text: str) -> ModelName:
     Raises:
         InvalidName: it is no name.
         InvalidRequest: it has two suffixes.
-        ModelNotFound: it names a model of Ollama's cloud.
+        ModelNotFound: it names a model of Ollama's cloud, or no model of a user's.
     """
     rest, suffix = _split_suffix(text.strip())
-    if not suffix:
-        return ModelName.parse(rest)
-    if _split_suffix(rest)[1]:
+    if suffix and _split_suffix(rest)[1]:
         raise InvalidRequest("use either :local or :cloud, not both")
     name = ModelName.parse(rest)
-    if suffix == _CLOUD:
+    if suffix == _CLOUD or is_derived(name):
         raise ModelNotFound(f"model '{text}' not found")
     return name
 
@@ -34,7 +33,7 @@ def parse_new_name(text: str) -> ModelName:
     """Read a name for a model to be stored; one that could never be found again is no name.
 
     Raises:
-        InvalidName: it is no name, or it names a model of Ollama's cloud.
+        InvalidName: it is no name, or none that a user's model may have here.
         InvalidRequest: it has two suffixes.
     """
     try:

@@ -5,7 +5,7 @@ tensor names to type, shape and place; the rest of the file is the tensors' byte
 without holes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Annotated
 
@@ -18,6 +18,7 @@ from services.registry.documents import first_problem
 LENGTH_SIZE = 8
 MAX_HEADER_SIZE = 25_000_000
 _MAX_DIMENSIONS = 16
+_MAX_TENSORS = 131_072  # of one file; the largest mixtures of experts have some thousands
 
 _BITS = {
     "F4": 4,
@@ -62,6 +63,8 @@ class Tensor:
     name: str
     dtype: str
     shape: tuple[int, ...]
+    begin: int = field(default=0, compare=False)
+    """Of its first byte in the file's data, which follows the header."""
 
     @property
     def elements(self) -> int:
@@ -98,7 +101,10 @@ def parse_header(header: bytes, file_size: int) -> tuple[Tensor, ...]:
     """
     entries = _parse_entries(header)
     _check_places(entries, file_size - LENGTH_SIZE - len(header))
-    return tuple(Tensor(name, entry.dtype, entry.shape) for name, entry in entries.items())
+    return tuple(
+        Tensor(name, entry.dtype, entry.shape, entry.data_offsets[0])
+        for name, entry in entries.items()
+    )
 
 
 def _parse_entries(header: bytes) -> dict[str, _Entry]:
@@ -109,6 +115,8 @@ def _parse_entries(header: bytes) -> dict[str, _Entry]:
     if not isinstance(document, dict):
         raise InvalidModel("damaged safetensors header: not a JSON object")
     document.pop("__metadata__", None)
+    if len(document) > _MAX_TENSORS:
+        raise InvalidModel(f"damaged safetensors header: {len(document)} tensors")
     # One by one: validating a large header in one call would stop all other threads.
     return {name: _parse_entry(name, fields) for name, fields in document.items()}
 

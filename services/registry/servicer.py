@@ -8,6 +8,7 @@ from typing import Any
 from common.errors import InvalidName, InvalidRequest, ModelNotFound, NotFound
 from common.names import ModelName
 from protos.paddock.v1 import registry_pb2, registry_pb2_grpc
+from services.registry.base_model import BaseModels
 from services.registry.blob_client import BlobClient, StoredManifest
 from services.registry.catalog import Catalog
 from services.registry.contents import Contents
@@ -15,17 +16,28 @@ from services.registry.creation import Creator
 from services.registry.models import Models
 from services.registry.parameters import parse_object
 from services.registry.references import parse_name, parse_new_name
+from services.registry.remote.client import RemoteClient
+from services.registry.remote.hub import HuggingFace
+from services.registry.remote.pull import Puller
+from services.registry.remote.push import Pusher
 from services.registry.server_files import ServerFiles
 
 
 class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     """Answers the RPCs of `registry.proto`, with Ollama's words where a name is wrong."""
 
-    def __init__(self, blobs: BlobClient, modelfiles: Path | None = None) -> None:
+    def __init__(
+        self, blobs: BlobClient, remote: RemoteClient, modelfiles: Path | None = None
+    ) -> None:
         self._catalog = Catalog(blobs)
         contents = Contents(blobs)
         self._models = Models(contents)
-        self._creator = Creator(blobs, contents, self._catalog, ServerFiles(modelfiles))
+        bases = BaseModels(blobs, contents, self._catalog)
+        hub = HuggingFace(blobs, bases, self._catalog, remote)
+        self._puller = Puller(blobs, self._catalog, remote, hub)
+        files = ServerFiles(modelfiles)
+        self._creator = Creator(blobs, contents, self._catalog, files, self._puller)
+        self._pusher = Pusher(blobs, self._catalog, remote)
 
     async def List(
         self, request: registry_pb2.ListRequest, context: Any
@@ -59,6 +71,22 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         self, request: registry_pb2.CreateRequest, context: Any
     ) -> AsyncIterator[registry_pb2.Progress]:
         async with aclosing(self._creator.create(request)) as steps:
+            async for progress in steps:
+                yield progress
+
+    async def Pull(
+        self, request: registry_pb2.PullRequest, context: Any
+    ) -> AsyncIterator[registry_pb2.Progress]:
+        steps = self._puller.pull(request.model, insecure=request.insecure)
+        async with aclosing(steps):
+            async for progress in steps:
+                yield progress
+
+    async def Push(
+        self, request: registry_pb2.PushRequest, context: Any
+    ) -> AsyncIterator[registry_pb2.Progress]:
+        steps = self._pusher.push(request.model, insecure=request.insecure)
+        async with aclosing(steps):
             async for progress in steps:
                 yield progress
 

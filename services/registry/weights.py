@@ -28,6 +28,7 @@ _QUANTIZATION_SUFFIXES = (
     "quant_state.bitsandbytes__nf4",
     "quant_state.bitsandbytes__fp4",
 )
+_UNQUANTIZED_BITS = 16
 _PACKED_SUFFIXES = ("weight_packed", "qweight", "_blocks")
 
 Files = Mapping[str, str]
@@ -104,15 +105,19 @@ def check_index(
 
 
 def served_tensors(tensors: Mapping[str, Iterable[Tensor]]) -> list[Tensor]:
-    """Give the tensors of the model itself, each once.
+    """Give the tensors of the model itself, each once."""
+    files = served_weights(tensors)
+    return list({tensor.name: tensor for path in files for tensor in tensors[path]}.values())
+
+
+def served_weights(paths: Iterable[str]) -> list[str]:
+    """Choose among safetensors files those that make up the model itself.
 
     Mistral's repositories hold the weights twice: as `consolidated*.safetensors` too.
     """
-    main = {path: found for path, found in tensors.items() if "/" not in path} or tensors
-    single = {
-        path: found for path, found in main.items() if not path.startswith("consolidated")
-    } or main
-    return list({tensor.name: tensor for found in single.values() for tensor in found}.values())
+    found = list(paths)
+    main = [path for path in found if "/" not in path] or found
+    return [path for path in main if not path.startswith("consolidated")] or main
 
 
 def count_parameters(tensors: Iterable[Tensor], quantization: Mapping[str, Any]) -> int:
@@ -133,8 +138,7 @@ def name_file_type(tensors: Iterable[Tensor], quantization: Mapping[str, Any]) -
     if method in ("fp8", "mxfp4", "fbgemm_fp8"):
         return "MXFP4" if method == "mxfp4" else "FP8"
     if bits := quantization_bits(quantization):
-        kind = _weight_scheme(quantization).get("type", "int")
-        return f"{'FP' if kind == 'float' else 'INT'}{bits}"
+        return _integer_type(quantization, bits)
     sizes: Counter[str] = Counter()
     for tensor in tensors:
         sizes[tensor.dtype] += tensor.bits
@@ -145,16 +149,25 @@ def quantization_bits(quantization: Mapping[str, Any]) -> int:
     """Bits of one quantised weight; 0 when that is not said."""
     found = quantization.get("bits") or quantization.get("w_bit")
     if found is None:
-        found = _weight_scheme(quantization).get("num_bits")
+        found = _scheme(quantization, "weights").get("num_bits")
     if found is None and quantization.get("quant_method") == "mxfp4":
         found = 4
     return found if isinstance(found, int) else 0
 
 
-def _weight_scheme(quantization: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give the weights' part of a compressed-tensors configuration."""
+def _integer_type(quantization: Mapping[str, Any], bits: int) -> str:
+    if _scheme(quantization, "weights").get("type") == "float":
+        return f"FP{bits}"
+    if "config_groups" not in quantization:
+        return f"INT{bits}"
+    activations = _scheme(quantization, "input_activations").get("num_bits")
+    return f"W{bits}A{activations or _UNQUANTIZED_BITS}"
+
+
+def _scheme(quantization: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+    """Give a part of a compressed-tensors configuration: of weights, or of activations."""
     groups = quantization.get("config_groups")
     for group in groups.values() if isinstance(groups, dict) else ():
-        if isinstance(group, dict) and isinstance(group.get("weights"), dict):
-            return dict(group["weights"])
+        if isinstance(group, dict) and isinstance(group.get(part), dict):
+            return dict(group[part])
     return {}

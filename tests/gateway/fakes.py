@@ -17,6 +17,7 @@ from common.errors import (
     InvalidRequest,
     ModelNotFound,
     PaddockError,
+    RegistryFailed,
 )
 from common.names import ModelName
 from protos.paddock.v1 import (
@@ -115,6 +116,8 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self.shown: list[registry_pb2.ShowRequest] = []
         self.description: registry_pb2.ShowResponse | None = None
         self.fail_create: PaddockError | None = None
+        self.pulled: list[registry_pb2.PullRequest] = []
+        self.pushed: list[registry_pb2.PushRequest] = []
 
     async def List(
         self, request: registry_pb2.ListRequest, context: Context
@@ -165,6 +168,34 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
             raise self.fail_create
         self.models.add(str(name))
         yield registry_pb2.Progress(status="writing manifest")
+        yield registry_pb2.Progress(status="success")
+
+    async def Pull(
+        self, request: registry_pb2.PullRequest, context: Context
+    ) -> AsyncIterator[registry_pb2.Progress]:
+        name = parse_new_name(request.model)
+        self.pulled.append(request)
+        yield registry_pb2.Progress(status="pulling manifest")
+        if name.model == "none":
+            raise RegistryFailed("pull model manifest: file does not exist")
+        for completed in (0, 10):
+            yield registry_pb2.Progress(
+                status="pulling abc", digest="sha256:abc", total=10, completed=completed
+            )
+        self.models.add(str(name))
+        yield registry_pb2.Progress(status="success")
+
+    async def Push(
+        self, request: registry_pb2.PushRequest, context: Context
+    ) -> AsyncIterator[registry_pb2.Progress]:
+        name = parse_name(request.model)
+        self.pushed.append(request)
+        yield registry_pb2.Progress(status="retrieving manifest")
+        if str(name) not in self.models:
+            raise ModelNotFound(f"model '{request.model}' not found")
+        yield registry_pb2.Progress(
+            status="pushing abc", digest="sha256:abc", total=10, completed=10
+        )
         yield registry_pb2.Progress(status="success")
 
     async def Copy(

@@ -218,13 +218,8 @@ async def test_a_body_that_does_not_decompress_is_400(world: World) -> None:
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/api/pull", {"model": "x"}),
-        ("/api/push", {"model": "x"}),
         ("/v1/chat/completions", {}),
         ("/v1/messages", {}),
-        ("/api/create", {"adapters": {"a": "b"}}),
-        ("/api/create", {"quantize": "q4_K_M"}),
-        ("/api/create", {"Quantization": "q4_0"}),
         ("/api/create", {"draft": {"a": "b"}}),
         ("/api/create", {"draft_quantize": "q4_0"}),
         ("/api/create", {"remote_host": "https://ollama.com"}),
@@ -240,6 +235,6 @@ async def test_what_is_not_offered_yet_is_501(
 
 
 async def test_fields_not_offered_are_fine_when_they_ask_for_nothing(world: World) -> None:
-    nothing: dict[str, Any] = {"adapters": {}, "quantize": "", "quantization": None, "draft": None}
+    nothing: dict[str, Any] = {"quantize": "", "quantization": None, "draft": None}
     body = {"model": "new", "from": "tiny", "stream": False, **nothing}
     assert await world.post("/api/create", body) == (200, {"status": "success"})

@@ -145,6 +145,22 @@ async def test_create_passes_every_field_on(world: World) -> None:
     assert json.loads(sent.info_json) == {"general.basename": "tiny"}
 
 
+@pytest.mark.parametrize("key", ["quantize", "Quantization"])
+async def test_create_with_another_type_of_weights(world: World, key: str) -> None:
+    body = {"model": "new", "from": "tiny", key: "q4_K_M", "stream": False}
+    assert await world.post("/api/create", body) == (200, {"status": "success"})
+    (sent,) = world.backend.registry.created
+    assert sent.quantize == "q4_K_M"
+
+
+async def test_create_with_an_adapter(world: World) -> None:
+    adapters = {"adapter_config.json": "sha256:1", "adapter_model.safetensors": "sha256:2"}
+    body = {"model": "new", "from": "tiny", "adapters": adapters, "stream": False}
+    assert await world.post("/api/create", body) == (200, {"status": "success"})
+    (sent,) = world.backend.registry.created
+    assert dict(sent.adapters) == adapters
+
+
 @pytest.mark.parametrize("key", ["modelfile", "path"])
 async def test_create_in_its_older_forms(world: World, key: str) -> None:
     body = {"name": "new", key: "FROM tiny", "system": "", "quantize": None, "stream": False}

@@ -110,6 +110,6 @@ async def test_errors(world: World) -> None:
     with pytest.raises(ollama.ResponseError, match="model 'nope' not found") as caught:
         await world.ollama.generate("nope", "x")
     assert caught.value.status_code == 404
-    with pytest.raises(ollama.ResponseError) as caught:
-        await world.ollama.pull("x")
-    assert caught.value.status_code == 501
+    with pytest.raises(ollama.ResponseError, match="file does not exist") as caught:
+        await world.ollama.pull("none")
+    assert caught.value.status_code == 500

@@ -24,8 +24,17 @@ READY = inference_pb2.RunningModel(
     context_length=2048,
     running=2,
     waiting=1,
+    load_duration=2_500_000_000,
 )
-LOADING = inference_pb2.RunningModel(name="big:latest", worker="w2", memory=7, loading=True)
+LOADING = inference_pb2.RunningModel(
+    name="big:latest",
+    worker="w2",
+    loading=True,
+    phase="fetching",
+    fetched=3,
+    files_size=10,
+    load_duration=1_000_000_000,
+)
 
 
 async def text(world: World, path: str, status: int = 200) -> str:
@@ -62,6 +71,8 @@ async def test_ps_tells_size_expiry_and_requests(world: World) -> None:
         "requests": {"running": 2, "waiting": 1},
     }
     assert loading["loading"] is True
+    assert loading["status"] == {"phase": "fetching", "completed": 3, "total": 10}
+    assert loading["size"] == 10
     assert loading["expires_at"].startswith("2318-")
 
 
@@ -104,7 +115,13 @@ async def test_metrics_show_the_models_that_run(world: World) -> None:
     labels = '{model="tiny:latest",worker="w1"}'
     assert f"paddock_running_sequences{labels} 2.0" in shown
     assert f"paddock_waiting_sequences{labels} 1.0" in shown
+    assert f"paddock_model_load_seconds{labels} 2.5" in shown
     assert "paddock_loaded_models 1.0" in shown
+    loading = '{model="big:latest",worker="w2"}'
+    assert f"paddock_model_load_seconds{loading} 1.0" in shown
+    assert f"paddock_loading_fetched_bytes{loading} 3.0" in shown
+    assert f"paddock_loading_files_bytes{loading} 10.0" in shown
+    assert "paddock_loading_models 1.0" in shown
     assert "paddock_inference_reachable 1.0" in shown
     world.backend.inference.running = []
     assert "tiny" not in re.sub(r"# .*", "", await text(world, "/metrics"))

@@ -13,8 +13,15 @@ from protos.paddock.v1 import blob_pb2_grpc, registry_pb2, registry_pb2_grpc
 from services.blob.collection import Collector
 from services.blob.servicer import BlobServicer
 from services.registry.blob_client import BlobClient
+from services.registry.remote.client import RemoteClient, RemoteSettings
+from services.registry.remote.retries import RetryPolicy
 from services.registry.servicer import RegistryServicer
 from store.folder import FolderStore
+
+# A registry that nobody can reach.
+_NOWHERE = RemoteSettings(
+    default_registry="http://127.0.0.1:1", manifest_retries=RetryPolicy(tries=1)
+)
 
 
 class CountingBlobServicer(BlobServicer):
@@ -25,11 +32,13 @@ class CountingBlobServicer(BlobServicer):
         super().__init__(store, Collector(store, timedelta(hours=1)))
         self._folder = folder
         self.reads: list[str] = []
+        self.bytes_read = 0
         self.lose_after_write = ""
 
     async def Read(self, request, context):  # type: ignore[no-untyped-def]
         self.reads.append(request.digest)
         async for response in super().Read(request, context):
+            self.bytes_read += len(response.data)
             yield response
 
     async def WriteManifest(self, request, context):  # type: ignore[no-untyped-def]
@@ -109,15 +118,20 @@ def digest_of(content: bytes) -> str:
 
 
 @asynccontextmanager
-async def running_registry(folder: Path, modelfiles: Path | None = None) -> AsyncIterator[Registry]:
+async def running_registry(
+    folder: Path, modelfiles: Path | None = None, remote: RemoteSettings | None = None
+) -> AsyncIterator[Registry]:
     blob_server, registry_server = Server(), Server()
     blob_service = CountingBlobServicer(folder)
     blob_pb2_grpc.add_BlobServiceServicer_to_server(blob_service, blob_server.grpc)
     blob_address = await blob_server.start("127.0.0.1:0")
-    async with open_channel(blob_address) as blob_channel:
-        blobs = BlobClient(blob_channel)
+    async with (
+        open_channel(blob_address) as blob_channel,
+        RemoteClient(remote or _NOWHERE) as client,
+    ):
+        blobs = BlobClient(blob_channel, blob_address)
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(
-            RegistryServicer(blobs, modelfiles), registry_server.grpc
+            RegistryServicer(blobs, client, modelfiles), registry_server.grpc
         )
         address = await registry_server.start("127.0.0.1:0")
         async with open_channel(address) as channel:

@@ -41,22 +41,23 @@ def test_capabilities_of_hugging_face_models(
 
 
 @pytest.mark.parametrize(
-    ("of_template", "families", "has_projector", "expected"),
+    ("of_template", "families", "pools", "expected"),
     [
         ((), ["llama"], False, ("completion",)),
         (("tools",), ["llama"], False, ("completion", "tools")),
         (("thinking", "insert"), ["qwen2"], False, ("completion", "insert", "thinking")),
-        ((), ["llama", "clip"], True, ("completion", "vision")),
+        ((), ["llama", "clip"], False, ("completion",)),
+        (("tools",), ["qwen3"], True, ("embedding",)),
         (("tools",), ["nomic-bert"], False, ("embedding",)),
     ],
 )
 def test_capabilities_of_ollama_models(
     of_template: tuple[str, ...],
     families: list[str],
-    has_projector: bool,
+    pools: bool,
     expected: tuple[str, ...],
 ) -> None:
-    assert infer_ollama_capabilities(of_template, families, has_projector) == expected
+    assert infer_ollama_capabilities(of_template, families, pools=pools) == expected
 
 
 @pytest.mark.parametrize(

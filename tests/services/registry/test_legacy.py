@@ -16,6 +16,7 @@ from common.errors import (
 )
 from common.rpc import rpc_errors
 from protos.paddock.v1 import registry_pb2
+from tests.services.registry.gguf.building import PROJECTOR, PROJECTOR_TENSORS, gguf, shards
 from tests.services.registry.model_folders import llama, safetensors
 from tests.services.registry.running import Registry, digest_of, running_registry
 
@@ -93,8 +94,11 @@ async def test_names_of_the_base(registry: Registry, source: str) -> None:
         ("FROM base\nTEMPLATE {{ if", InvalidRequest, "^template error: "),
         ('FROM ""', InvalidRequest, "neither 'from' or 'files' was specified"),
         ("FROM base\nFROM other", InvalidRequest, "this Modelfile names several"),
+        (f"FROM base\nFROM @sha256:{'0' * 64}", InvalidRequest, "this Modelfile names several"),
         ("FROM nobody", ModelNotFound, "model 'nobody' not found"),
-        ("FROM base\nADAPTER ./lora", Unsupported, "adapters are not supported yet"),
+        ("FROM base\nADAPTER ./lora", InvalidRequest, 'cannot read "./lora": No such file'),
+        ("FROM base\nADAPTER base", InvalidRequest, 'cannot read "base": No such file'),
+        (f"FROM base\nADAPTER @sha256:{'0' * 64}", InvalidModel, "is not stored"),
         ("FROM base\nDRAFT ./small", Unsupported, "draft models are not supported"),
         ("FROM @sha256:123", InvalidDigest, "invalid digest format"),
         (f"FROM @sha256:{'0' * 64}", InvalidModel, "is not stored"),
@@ -113,10 +117,18 @@ async def test_modelfiles_that_are_refused(
 
 @pytest.mark.parametrize("prefix", ["@", ""])
 async def test_a_blob_that_an_older_client_uploaded(registry: Registry, prefix: str) -> None:
-    gguf = await registry.blobs.write(b"GGUF and so on")
+    model = await registry.blobs.write(gguf())
+    projector = await registry.blobs.write(gguf(PROJECTOR, PROJECTOR_TENSORS))
     other = await registry.blobs.write(b"something else")
-    with pytest.raises(Unsupported, match="creating from GGUF files is not supported yet"):
-        await registry.create("x", modelfile=f"FROM {prefix}{gguf.digest}")
+    await registry.create("x", modelfile=f"FROM {prefix}{model.digest}\nSYSTEM y")
+    assert (await registry.resolve("x")).system == "y"
+    sources = f"FROM {prefix}{projector.digest}\nFROM {prefix}{model.digest}"
+    await registry.create("y", modelfile=sources)
+    files = (await registry.resolve("y")).spec.files
+    assert [(file.path, file.digest) for file in files] == [
+        ("model.gguf", model.digest),
+        ("mmproj.gguf", projector.digest),
+    ]
     with pytest.raises(InvalidModel, match="unknown type"):
         await registry.create("x", modelfile=f"FROM {prefix}{other.digest}")
 
@@ -195,8 +207,10 @@ async def test_progress_of_a_large_file(registry: Registry, root: Path) -> None:
     ("files", "error", "message"),
     [
         ({}, InvalidModel, "no files provided to convert"),
-        ({"x.gguf": b"GGUF"}, Unsupported, "creating from GGUF files is not supported yet"),
-        ({"x.bin": b"x"}, InvalidModel, "unknown type: only safetensors weights are read"),
+        ({"x.gguf": b"GGUF"}, InvalidModel, "x.gguf: truncated: the file ends within its header"),
+        ({"x.gguf": b"x"}, InvalidModel, r"unknown type: no \.safetensors or GGUF file was given"),
+        ({"x.gguf": gguf(), "y.gguf": gguf(version=2)}, InvalidModel, "a model is one GGUF file"),
+        ({"x.bin": b"x"}, InvalidModel, "unknown type: only safetensors and GGUF weights are read"),
         ({"model.safetensors": b"x"}, InvalidModel, "config.json is missing"),
         (llama(model__safetensors=b"short"), InvalidModel, "not a safetensors file: too short"),
     ],
@@ -216,11 +230,38 @@ async def test_folders_that_make_no_model(
 
 
 async def test_a_file_is_no_folder(registry: Registry, root: Path) -> None:
-    write_folder(root, {"x.bin": b"GGUF....", "y.bin": b"pickle"})
-    with pytest.raises(Unsupported, match="creating from GGUF files is not supported yet"):
-        await registry.create("x", modelfile="FROM ./x.bin")
-    with pytest.raises(InvalidModel, match="FROM takes the folder of a safetensors model"):
+    write_folder(root, {"y.bin": b"pickle"})
+    with pytest.raises(InvalidModel, match="is neither a GGUF file nor the folder of a model"):
         await registry.create("x", modelfile="FROM ./y.bin")
+
+
+@pytest.mark.parametrize("source", ["./tiny", "./tiny/tiny.gguf", "tiny/tiny.gguf"])
+async def test_a_gguf_file_or_its_folder(registry: Registry, root: Path, source: str) -> None:
+    write_folder(root / "tiny", {"tiny.gguf": gguf(), "README.md": b"# Tiny"})
+    (root / "Modelfile").write_text(f"FROM {source}\nSYSTEM Be brief.")
+    lines = await registry.create("x", path="Modelfile")
+    assert lines[:3] == ["importing tiny.gguf", "importing tiny.gguf", "parsing GGUF"]
+    assert lines[-1] == "success"
+    model = await registry.resolve("x")
+    assert model.system == "Be brief."
+    assert [(it.path, it.digest) for it in model.spec.files] == [("model.gguf", digest_of(gguf()))]
+    assert digest_of(b"# Tiny") not in registry.stored_blobs()
+
+
+async def test_a_gguf_file_and_its_projector(registry: Registry, root: Path) -> None:
+    write_folder(root / "a", {"x.gguf": gguf()})
+    write_folder(root / "b", {"x.gguf": gguf(PROJECTOR, PROJECTOR_TENSORS)})
+    await registry.create("x", modelfile="FROM ./a/x.gguf\nFROM ./b/x.gguf")
+    files = (await registry.resolve("x")).spec.files
+    assert [file.path for file in files] == ["model.gguf", "mmproj.gguf"]
+
+
+async def test_a_folder_of_shards(registry: Registry, root: Path) -> None:
+    write_folder(root / "tiny", shards(2))
+    await registry.create("x", modelfile="FROM ./tiny")
+    assert len((await registry.resolve("x")).spec.files) == 2
+    with pytest.raises(InvalidModel, match="is one of 2 shards; the others are missing"):
+        await registry.create("x", modelfile="FROM ./tiny/tiny-00002-of-00002.gguf")
 
 
 async def test_the_servers_files_are_closed_unless_opened(tmp_path: Path, root: Path) -> None:
@@ -236,9 +277,10 @@ async def test_the_servers_files_are_closed_unless_opened(tmp_path: Path, root: 
     ("content", "message"),
     [
         (b"hunter2 x", r"\(line 1\): command must be one of"),
-        (b"FROM x\nPARAMETER top_k hunter2", "invalid int value"),
-        (b"FROM x\nPARAMETER hunter2 1", "unknown parameter"),
-        (b"FROM x\nPARAMETER hunter2", "unexpected EOF"),
+        (b"FROM x\nPARAMETER top_k hunter2", r"\(line 2\): invalid int value"),
+        (b"FROM x\nPARAMETER hunter2 1", r"\(line 2\): unknown parameter"),
+        (b"FROM x\nPARAMETER hunter2", r"\(line 2\): unexpected EOF"),
+        (b"FROM x\nREQUIRES hunter2", r"\(line 2\): requires must be a valid semver"),
         (b"SYSTEM hunter2", "no FROM line"),
         (b"hunter2\xff", "a Modelfile must be UTF-8 or UTF-16 text"),
     ],

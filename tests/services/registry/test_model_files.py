@@ -1,6 +1,6 @@
 import pytest
 
-from common.errors import InvalidDigest, InvalidModel, InvalidRequest, PaddockError, Unsupported
+from common.errors import InvalidDigest, InvalidModel, InvalidRequest, PaddockError
 from services.registry import media_types
 from services.registry.model_files import check_files, choose_files, file_kind
 
@@ -37,6 +37,8 @@ def test_paths_that_lead_elsewhere(path: str) -> None:
         ({"a": A, "a/b": A}, InvalidModel, '"a" is both a file and a folder'),
         ({"a\nb": A}, InvalidRequest, "invalid file path"),
         ({"x" * 256: A}, InvalidRequest, "invalid file path"),
+        ({"x/" * 600 + "x": A}, InvalidRequest, "invalid file path"),
+        ({"x\udcff.json": A}, InvalidRequest, "invalid file path"),
         ({"a": "sha256:12"}, InvalidDigest, 'file "a": invalid digest format'),
         ({str(number): A for number in range(5000)}, InvalidModel, "4096 files"),
     ],
@@ -105,26 +107,25 @@ def test_files_that_are_left_out(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("paths", "error", "message"),
+    ("paths", "message"),
     [
-        (["config.json"], InvalidModel, "unknown type: no .safetensors file was given"),
+        (["config.json"], "unknown type: no .safetensors or GGUF file was given"),
         (
             ["config.json", "pytorch_model.bin"],
-            InvalidModel,
-            "unknown type: only safetensors weights are read; found pytorch_model.bin",
+            "unknown type: only safetensors and GGUF weights are read; found pytorch_model.bin",
         ),
         (
             ["5.pt", "4.pth", "3.ckpt", "2.h5", "1.bin"],
-            InvalidModel,
-            "unknown type: only safetensors weights are read; found 1.bin, 2.h5, 3.ckpt and 2 more",
+            "unknown type: only safetensors and GGUF weights are read; "
+            "found 1.bin, 2.h5, 3.ckpt and 2 more",
         ),
-        ([".cache/x.safetensors"], InvalidModel, "unknown type: no .safetensors file was given"),
-        (["x-Q4.GGUF", "a.bin"], Unsupported, "creating from GGUF files is not supported yet"),
+        (
+            [".cache/x.safetensors"],
+            "unknown type: no .safetensors or GGUF file was given",
+        ),
     ],
 )
-def test_folders_without_weights_that_can_be_read(
-    paths: list[str], error: type[PaddockError], message: str
-) -> None:
-    with pytest.raises(error) as raised:
+def test_folders_without_weights_that_can_be_read(paths: list[str], message: str) -> None:
+    with pytest.raises(InvalidModel) as raised:
         choose_files(paths)
     assert raised.value.message == message

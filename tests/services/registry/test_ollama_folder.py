@@ -1,4 +1,4 @@
-"""A models folder that Ollama left: everything is listed, nothing of it is served yet."""
+"""A models folder that Ollama left, or models that came from its registry."""
 
 import json
 from typing import Any
@@ -8,8 +8,16 @@ import pytest
 from common.errors import InvalidModel, Unsupported
 from protos.paddock.v1 import registry_pb2
 from services.registry import media_types
+from tests.services.registry.gguf.building import (
+    CHAT_TEMPLATE,
+    LLAMA,
+    PROJECTOR,
+    PROJECTOR_TENSORS,
+    TENSORS,
+    gguf,
+)
 from tests.services.registry.model_folders import llama
-from tests.services.registry.running import Registry
+from tests.services.registry.running import Registry, digest_of
 
 TEMPLATE = "{{ if .Tools }}{{ .Tools }}{{ end }}{{ .Prompt }}"
 CONFIG = {
@@ -59,7 +67,7 @@ async def test_a_gguf_model(registry: Registry) -> None:
         registry,
         "llama3/8b",
         CONFIG,
-        model=b"GGUF....",
+        model=gguf(),
         template=TEMPLATE.encode(),
         params=b'{"stop":["<|eot_id|>"],"num_keep":24}',
         license=b"Llama",
@@ -71,9 +79,17 @@ async def test_a_gguf_model(registry: Registry) -> None:
     shown = await registry.show("llama3:8b")
     assert shown.template == TEMPLATE
     assert "PARAMETER stop <|eot_id|>\nPARAMETER num_keep 24\n" in shown.modelfile
-    assert json.loads(shown.model_info_json) == {"general.architecture": "llama"}
-    with pytest.raises(Unsupported, match="serving GGUF is not supported yet"):
-        await registry.resolve("llama3:8b")
+    assert json.loads(shown.model_info_json)["llama.context_length"] == 2048
+    assert summary.details.context_length == 2048
+    resolved = await registry.resolve("llama3:8b")
+    assert [(file.path, file.digest) for file in resolved.spec.files] == [
+        ("model.gguf", digest_of(gguf()))
+    ]
+    assert resolved.template == TEMPLATE
+    assert list(resolved.parameters.stop) == ["<|eot_id|>"]
+    assert list(resolved.spec.capabilities) == ["completion", "tools"]
+    assert resolved.spec.details.parameter_size == "8.0B"
+    assert resolved.spec.details.context_length == 2048
     await registry.create_from("plain", "llama3:8b", template="{{ .Prompt }}")
     assert list((await summaries(registry))["plain:latest"].capabilities) == ["completion"]
     await registry.delete("plain")
@@ -145,15 +161,99 @@ async def test_a_manifest_cannot_lead_a_worker_out_of_its_folder(registry: Regis
 
 
 async def test_a_template_that_cannot_be_used_is_for_nothing(registry: Registry) -> None:
-    await put(registry, "odd/latest", CONFIG, model=b"GGUF....", template=b"{{ if .Tools }}{{")
+    await put(registry, "odd/latest", CONFIG, model=gguf(), template=b"{{ if .Tools }}{{")
     assert list((await summaries(registry))["odd:latest"].capabilities) == ["completion"]
     assert (await registry.show("odd")).template == "{{ if .Tools }}{{"
 
 
 async def test_a_template_under_its_first_media_type_is_replaced(registry: Registry) -> None:
-    await put(registry, "old/latest", CONFIG, model=b"GGUF....", prompt=TEMPLATE.encode())
+    await put(registry, "old/latest", CONFIG, model=gguf(), prompt=TEMPLATE.encode())
     assert (await registry.show("old")).template == TEMPLATE
     await registry.create_from("new", "old", template="{{ .Prompt }}")
     assert (await registry.show("new")).template == "{{ .Prompt }}"
     await registry.create_from("none", "old", template="")
-    assert (await registry.show("none")).template == ""
+    assert (await registry.show("none")).template == CHAT_TEMPLATE
+
+
+@pytest.mark.parametrize(
+    ("metadata", "config", "layers", "expected"),
+    [
+        ({"llama.pooling_type": 3}, {}, {"template": b"{{ .Prompt }}"}, ["embedding"]),
+        ({"llama.pooling_type": 3}, {}, {}, ["embedding"]),
+        ({}, {"model_family": "nomic-bert"}, {"template": b"{{ .Prompt }}"}, ["embedding"]),
+        ({"tokenizer.chat_template": "{{ tools }}"}, {}, {}, ["completion", "tools"]),
+        ({"tokenizer.chat_template": "{{ tools }}"}, {}, {"template": b"x"}, ["completion"]),
+        ({"tokenizer.chat_template": "{% if"}, {}, {}, ["completion"]),
+        ({}, {"capabilities": ["completion", "vision"]}, {}, ["completion"]),
+        (
+            {"tokenizer.chat_template": "{{ tools }}"},
+            {"renderer": "qwen3-coder"},
+            {"template": b"{{ .Prompt }}"},
+            ["completion", "tools"],
+        ),
+        (
+            {"tokenizer.chat_template": ""},
+            {"renderer": "qwen3-coder"},
+            {"template": b"{{ .Prompt }}{{ .Suffix }}"},
+            ["completion", "insert"],
+        ),
+    ],
+)
+async def test_capabilities(
+    registry: Registry,
+    metadata: dict[str, Any],
+    config: dict[str, Any],
+    layers: dict[str, bytes],
+    expected: list[str],
+) -> None:
+    model = gguf({**LLAMA, **metadata})
+    await put(registry, "x/latest", {**CONFIG, **config}, model=model, **layers)
+    assert list((await summaries(registry))["x:latest"].capabilities) == expected
+    assert list((await registry.resolve("x")).spec.capabilities) == expected
+    assert list((await registry.show("x")).summary.capabilities) == expected
+
+
+async def test_the_files_own_template_stands_in_for_a_renderer(registry: Registry) -> None:
+    config = {**CONFIG, "renderer": "qwen3-coder"}
+    await put(registry, "x/latest", config, model=gguf(), template=b"{{ .Prompt }}")
+    assert (await registry.resolve("x")).template == ""
+    assert (await registry.show("x")).template == CHAT_TEMPLATE
+    bare = gguf({**LLAMA, "tokenizer.chat_template": ""})
+    await put(registry, "y/latest", config, model=bare, template=b"{{ .Prompt }}")
+    assert (await registry.resolve("y")).template == "{{ .Prompt }}"
+
+
+async def test_a_list_reads_no_vocabulary(registry: Registry) -> None:
+    tokens = [f"token {number}" for number in range(20_000)]
+    model = gguf({**LLAMA, "tokenizer.ggml.tokens": tokens})
+    await put(registry, "x/latest", CONFIG, model=model, template=TEMPLATE.encode())
+    assert (await summaries(registry))["x:latest"].details.embedding_length == 256
+    assert registry.blob_service.bytes_read < 80_000 < len(model)
+
+
+async def test_what_a_config_blob_does_not_say(registry: Registry) -> None:
+    config = {"model_format": "gguf", "file_type": "unknown"}
+    await put(registry, "x/latest", config, model=gguf(), projector=gguf(PROJECTOR, {}))
+    details = (await registry.show("x")).summary.details
+    assert (details.family, list(details.families)) == ("llama", ["llama"])
+    assert (details.parameter_size, details.quantization_level) == ("17K", "Q4_K_M")
+    assert (await registry.resolve("x")).spec.details == details
+
+
+async def test_a_model_with_a_projector(registry: Registry) -> None:
+    projector = gguf(PROJECTOR, PROJECTOR_TENSORS)
+    await put(registry, "eyes/latest", CONFIG, model=gguf(), projector=projector)
+    spec = (await registry.resolve("eyes")).spec
+    assert [file.path for file in spec.files] == ["model.gguf", "mmproj.gguf"]
+    assert list(spec.capabilities) == ["completion"]
+    assert "clip.vision.block_count" in (await registry.show("eyes")).projector_info_json
+
+
+@pytest.mark.parametrize("model", [b"GGUF....", gguf()[:-1], gguf(LLAMA, TENSORS, version=1)])
+async def test_a_damaged_gguf_hides_no_other(registry: Registry, model: bytes) -> None:
+    await registry.create("good", llama())
+    await put(registry, "bad/latest", CONFIG, model=model)
+    assert (await summaries(registry)).keys() == {"good:latest", "bad:latest"}
+    for call in (registry.show, registry.resolve):
+        with pytest.raises(InvalidModel, match="model 'bad:latest' is damaged"):
+            await call("bad")

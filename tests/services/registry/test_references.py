@@ -1,5 +1,6 @@
 import pytest
 
+from common.derived import DERIVED_HOST
 from common.errors import InvalidName, InvalidRequest, ModelNotFound, PaddockError
 from services.registry.references import parse_name, parse_new_name
 
@@ -33,6 +34,7 @@ def test_names(text: str, shown: str) -> None:
         (":local", InvalidName, InvalidName),
         ("x:cloud", ModelNotFound, InvalidName),
         ("x:8b-cloud", ModelNotFound, InvalidName),
+        (f"{DERIVED_HOST.upper()}/a/b", ModelNotFound, InvalidName),
         ("x:local:cloud", InvalidRequest, InvalidRequest),
         ("x:cloud:local", InvalidRequest, InvalidRequest),
     ],

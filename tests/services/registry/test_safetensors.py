@@ -44,6 +44,7 @@ def test_tensors_are_read_in_the_order_of_the_file() -> None:
     [
         (b"[]", 0, "not a JSON object"),
         (b"{", 0, "damaged safetensors header"),
+        (header(**{str(n): 0 for n in range(131_073)}), 0, "131073 tensors"),
         (header(a={"dtype": "F32"}), 0, "tensor a: shape: Field required"),
         (header(a=tensor("F32", [-1], 0, 4)), 4, "greater than or equal to 0"),
         (header(a=tensor("F33", [1], 0, 4)), 4, "unknown type F33"),

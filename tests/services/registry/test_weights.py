@@ -18,6 +18,15 @@ INT4 = {
     "quant_method": "compressed-tensors",
     "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "int"}}},
 }
+INT8 = {
+    "quant_method": "compressed-tensors",
+    "config_groups": {
+        "group_0": {
+            "weights": {"num_bits": 8, "type": "int"},
+            "input_activations": {"num_bits": 8, "type": "int"},
+        }
+    },
+}
 PACKED = [
     Tensor("x.weight_packed", "I32", (8, 2)),
     Tensor("x.weight_scale", "BF16", (8, 1)),
@@ -65,7 +74,8 @@ def test_weights_that_are_there_twice_count_once() -> None:
     [
         ([A, B], {}, 30, "BF16"),
         ([A, Tensor("c", "F32", (6,))], {}, 16, "F32"),
-        (PACKED, INT4, 8 * 2 * 8 + 16, "INT4"),
+        (PACKED, INT4, 8 * 2 * 8 + 16, "W4A16"),
+        ([Tensor("x.weight", "I8", (8, 2))], INT8, 16, "W8A8"),
         ([Tensor("x.qweight", "I32", (4, 4))], {"quant_method": "gptq", "bits": 8}, 64, "INT8"),
         ([Tensor("x.w_blocks", "U8", (4,))], {"quant_method": "mxfp4"}, 8, "MXFP4"),
         (

@@ -1,0 +1,1 @@
+"""LoRA adapters: which files make one, and whether it fits a model."""

@@ -1,0 +1,54 @@
+"""What an adapter changes: which layers, by matrices of which shape."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from common.errors import InvalidModel
+from services.registry.adapters.files import CONFIG, GGUF, WEIGHTS
+from services.registry.adapters.gguf import read_gguf
+from services.registry.adapters.peft import check_config, read_peft
+from services.registry.adapters.shapes import AdaptedLayer, pair_up
+from services.registry.contents import Contents
+from services.registry.errors import in_file
+
+MAX_RANK = 512  # of vLLM 0.32
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter as its files describe it."""
+
+    rank: int
+    """The largest that it has, or says it has."""
+
+    layers: tuple[AdaptedLayer, ...] = field(repr=False)
+    architecture: str = ""
+    """GGUF's name of the architecture that it is for; empty: layers have the names of
+    `transformers`."""
+
+
+async def read_adapter(contents: Contents, files: Mapping[str, str]) -> Adapter:
+    """Read an adapter, given the digests of its files by their names.
+
+    Raises:
+        BlobNotFound: a file is not stored.
+        InvalidModel: it is damaged, or of a kind that no engine applies.
+    """
+    if GGUF in files:
+        with in_file(GGUF):
+            architecture, matrices = read_gguf(await contents.gguf(files[GGUF]))
+            layers = pair_up(matrices)
+            rank = 0
+    else:
+        architecture = ""
+        with in_file(CONFIG):
+            config = check_config(await contents.document(files[CONFIG]))
+        with in_file(WEIGHTS):
+            layers = pair_up(read_peft(await contents.tensors(files[WEIGHTS])))
+            for layer in layers:
+                config.check_rank(layer.name, layer.rank)
+        rank = config.largest_rank
+    rank = max(rank, *(layer.rank for layer in layers))
+    if rank > MAX_RANK:
+        raise InvalidModel(f"the adapter's rank is {rank}; at most {MAX_RANK} is supported")
+    return Adapter(rank, layers, architecture)

@@ -1,0 +1,1 @@
+"""Other registries: how models come from them, and go to them."""

@@ -1,0 +1,78 @@
+"""What can go wrong with another registry, beyond the errors that cross processes."""
+
+import re
+
+import aiohttp
+
+from common.errors import PaddockError, RegistryFailed, Unauthorized
+
+_UNAUTHORIZED = 401
+_NOT_FOUND = 404
+_TRANSIENT = frozenset({408, 425, 429})
+_SERVER_ERROR = 500
+
+_MAX_BODY = 4096
+_MAX_SHOWN = 500
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+class Transient(RegistryFailed):
+    """May go well when it is tried again; crosses processes as `RegistryFailed`."""
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds that the registry asked to wait."""
+
+    @classmethod
+    def reason(cls) -> str:
+        """Name the kind that other processes know."""
+        return RegistryFailed.reason()
+
+
+class RemoteNotFound(RegistryFailed):
+    """The registry has no such thing; crosses processes as `RegistryFailed`."""
+
+    def __init__(self, message: str = "file does not exist") -> None:
+        super().__init__(message)
+
+    @classmethod
+    def reason(cls) -> str:
+        """Name the kind that other processes know."""
+        return RegistryFailed.reason()
+
+
+async def refusal(response: aiohttp.ClientResponse) -> PaddockError:
+    """Make an error of an answer that nobody expected, with the registry's own words."""
+    status = response.status
+    if status == _NOT_FOUND:
+        return RemoteNotFound()
+    text = f"{status}: {await shown_body(response)}"
+    if status == _UNAUTHORIZED:
+        return Unauthorized(f"unauthorized: access denied ({text})")
+    if status in _TRANSIENT or status >= _SERVER_ERROR:
+        return Transient(text, _retry_after(response))
+    return RegistryFailed(text)
+
+
+async def shown_body(response: aiohttp.ClientResponse) -> str:
+    """Read the beginning of an answer as one line that a user may see."""
+    try:
+        content = await response.content.read(_MAX_BODY)
+    except aiohttp.ClientError:
+        content = b""
+    text = _CONTROL.sub(" ", content.decode(errors="replace")).strip()
+    shown = f"{text[:_MAX_SHOWN]}…" if len(text) > _MAX_SHOWN else text
+    return shown or _CONTROL.sub(" ", response.reason or "").strip() or "no reason given"
+
+
+def connection_failure(host: str, error: Exception) -> Transient:
+    """Say why a registry could not be reached, or stopped in the middle."""
+    if isinstance(error, TimeoutError):
+        return Transient(f"{host} does not answer")
+    return Transient(f"the connection to {host} failed: {error or type(error).__name__}")
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float:
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdigit() else 0.0

@@ -1,0 +1,144 @@
+"""The blobs of a model on their way in or out, several at a time, with progress."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from common.errors import PaddockError
+from protos.paddock.v1 import registry_pb2
+from services.registry.blob_client import BlobClient
+from services.registry.manifest import Descriptor
+from services.registry.remote.blob_download import Progress
+from services.registry.remote.downloads import BlobKey, Downloads
+from services.registry.remote.session import RemoteSession
+
+logger = logging.getLogger(__name__)
+
+_CONCURRENT_BLOBS = 8
+_TICK_SECONDS = 0.1
+_LINES_PER_TICK = 2
+_RETAIN_SECONDS = 600.0
+
+
+@dataclass
+class _Layer:
+    """A blob that is missing, and what was last told of it."""
+
+    blob: Descriptor
+    progress: Progress = field(default_factory=Progress)
+    started: bool = False
+    finished: bool = False
+    told: int = -1
+    told_at: float = 0.0
+
+    @property
+    def has_news(self) -> bool:
+        return self.started and self.told != self.progress.completed
+
+    def line(self, verb: str) -> registry_pb2.Progress:
+        self.told, self.told_at = self.progress.completed, time.monotonic()
+        return layer_line(verb, self.blob, self.told)
+
+
+class Transfer(Protocol):
+    """Brings or takes one blob."""
+
+    async def run(self, digest: str, size: int, progress: Progress) -> None:
+        """Do so, however much of it is done already."""
+
+
+def layer_line(verb: str, blob: Descriptor, completed: int) -> registry_pb2.Progress:
+    """Say how far a blob is; the verb is `pulling` or `pushing`."""
+    return registry_pb2.Progress(
+        status=f"{verb} {blob.digest.removeprefix('sha256:')[:12]}",
+        digest=blob.digest,
+        total=blob.size,
+        completed=completed,
+    )
+
+
+class LayerTransfers:
+    """Transfers blobs of one model.
+
+    About twenty lines a second are given, besides the first and the last of each blob.
+    """
+
+    def __init__(
+        self,
+        verb: str,
+        blobs: BlobClient,
+        transfer: Transfer,
+        shared: Downloads,
+        session: RemoteSession,
+        wanted: Collection[Descriptor],
+    ) -> None:
+        self._verb = verb
+        self._blobs = blobs
+        self._transfer = transfer
+        self._shared = shared
+        self._location = session.location
+        self._layers = [_Layer(blob) for blob in wanted]
+        self._slots = asyncio.Semaphore(_CONCURRENT_BLOBS)
+
+    async def run(self, wanted: Collection[str]) -> AsyncGenerator[registry_pb2.Progress, None]:
+        """Do it, while all `wanted` blobs, those that are stored among them, are kept.
+
+        Raises:
+            PaddockError: what kept the first blob that failed; the others are given up.
+        """
+        work = asyncio.create_task(self._fetch_all(wanted))
+        try:
+            while not work.done():
+                await asyncio.wait({work}, timeout=_TICK_SECONDS)
+                for line in self._news():
+                    yield line
+            await work
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    def _news(self) -> Iterator[registry_pb2.Progress]:
+        """Tell what has ended, and of what is running that of which nothing was told longest."""
+        for layer in self._layers:
+            if layer.finished and layer.has_news:
+                yield layer.line(self._verb)
+        changed = [layer for layer in self._layers if layer.has_news]
+        for layer in sorted(changed, key=lambda layer: layer.told_at)[:_LINES_PER_TICK]:
+            yield layer.line(self._verb)
+
+    async def _fetch_all(self, wanted: Collection[str]) -> None:
+        retaining = asyncio.create_task(self._retain(wanted))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for layer in self._layers:
+                    group.create_task(self._fetch(layer))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        finally:
+            retaining.cancel()
+
+    async def _retain(self, wanted: Collection[str]) -> None:
+        """Keep what is here already from collection, however long the rest takes."""
+        while True:
+            await asyncio.sleep(_RETAIN_SECONDS)
+            try:
+                await self._blobs.retain(wanted)
+            except PaddockError as error:
+                logger.warning("blobs could not be retained: %s", error.message)
+
+    async def _fetch(self, layer: _Layer) -> None:
+        blob = layer.blob
+
+        async def run(progress: Progress) -> None:
+            await self._transfer.run(blob.digest, blob.size, progress)
+
+        place = self._location
+        key = BlobKey(place.base_urls, place.repository, place.insecure, blob.digest, blob.size)
+        async with self._slots, self._shared.join(key, run) as download:
+            layer.progress = download.progress
+            layer.started = True
+            await download.finished()
+        layer.finished = True
