@@ -144,7 +144,7 @@ def test_a_client_that_goes_away_frees_the_engine(suite: Suite, client: ollama.C
         ("POST", "/api/generate", {"model": "demo", "options": {"top_k": "x"}}, 400, None),
         ("POST", "/api/show", {"model": "none"}, 404, "model 'none:latest' not found"),
         ("DELETE", "/api/delete", {"model": "none"}, 404, "model 'none' not found"),
-        ("POST", "/api/pull", {"model": "demo"}, 501, None),
+        ("POST", "/api/pull", {"model": "de mo"}, 400, "invalid model name"),
         ("GET", "/api/blobs/nonsense", None, 405, None),
     ],
 )

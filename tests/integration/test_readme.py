@@ -14,15 +14,24 @@ ROOT = Path(__file__).parents[2]
 
 def snippets(language: str) -> list[str]:
     text = (ROOT / "README.md").read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [snippet for kind, snippet in found if kind == language]
 
 
-def test_the_curl_example(suite: Suite) -> None:
-    (command,) = [snippet for snippet in snippets("") if snippet.startswith("curl ")]
+def test_the_curl_examples(suite: Suite) -> None:
+    commands = [snippet for snippet in snippets("") if snippet.startswith("curl ")]
+    chat, create = (curl(suite, command) for command in commands)
+    assert "scatter" in chat
+    assert '"done":true' in chat.splitlines()[-1]
+    assert '"status":"success"' in create.splitlines()[-1]
+    suite.client.delete("demo-small")
+
+
+def curl(suite: Suite, command: str) -> str:
     command = command.replace("http://127.0.0.1:11434", suite.url)
-    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
-    assert "scatter" in answer.stdout
-    assert '"done":true' in answer.stdout.splitlines()[-1]
+    return subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_the_python_examples(suite: Suite, tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+"""Uploads and pulls, against hashing and writing the same bytes: `python -m bench.transfers`.
+
+Everything runs on this machine: the suite over a folder store, the client, and the registry to
+pull from. They share its cores; on two of them the client alone takes a part of the limit.
+"""
+
+import argparse
+import http.client
+import itertools
+import json
+import tempfile
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bench.limit import chunks, digest, hash_and_write
+from bench.measure import MEGABYTE, in_turn, print_rates, timed
+from tests.integration.suite import Suite, running_suite
+from tests.servers.docker_registry import DockerRegistry, running_registry
+
+_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+_seeds = itertools.count(1)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=512, help="megabytes")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    size, rounds = arguments.size * MEGABYTE, arguments.rounds
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        limit = folder / "limit"
+        with running_suite(folder / "home") as suite, running_registry(folder / "r") as registry:
+            ways = {
+                "hash and write": lambda: timed(lambda: hash_and_write(size, next(_seeds), limit)),
+                "POST /api/blobs": lambda: upload(suite, size),
+            }
+            print_rates("Upload", in_turn(ways, rounds), size, "hash and write")
+            ways["POST /api/pull"] = lambda: pull(suite, registry, size)
+            del ways["POST /api/blobs"]
+            print_rates("Pull", in_turn(ways, rounds), size, "hash and write")
+
+
+def upload(suite: Suite, size: int) -> float:
+    """Upload new bytes as one blob; give the seconds."""
+    seed = next(_seeds)
+    wanted = digest(size, seed)
+    server = urlsplit(suite.url).netloc
+
+    def send() -> None:
+        connection = http.client.HTTPConnection(server)
+        headers = {"Content-Length": str(size)}
+        connection.request("POST", f"/api/blobs/{wanted}", chunks(size, seed), headers)
+        answer = connection.getresponse()
+        assert answer.status == 201, answer.read()
+        connection.close()
+
+    return timed(send)
+
+
+def pull(suite: Suite, registry: DockerRegistry, size: int) -> float:
+    """Pull a model of new bytes from the registry; give the seconds."""
+    seed = next(_seeds)
+    repository = f"bench/model-{seed}"
+    publish(registry, repository, size, seed)
+    name = f"http://{registry.host}/{repository}:latest"
+
+    def bring() -> None:
+        status, answer = suite.request(
+            "POST", "/api/pull", {"model": name, "insecure": True, "stream": False}
+        )
+        assert (status, answer) == (200, {"status": "success"}), answer
+
+    seconds = timed(bring)
+    suite.client.delete(f"{registry.host}/{repository}:latest")
+    return seconds
+
+
+def publish(registry: DockerRegistry, repository: str, size: int, seed: int) -> None:
+    """Put a model whose one layer is `size` new bytes into the registry."""
+    layer = put_blob(registry, repository, size, seed)
+    config = put_blob(registry, repository, 64, next(_seeds))
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST,
+        "config": {
+            "mediaType": "application/vnd.docker.container.image.v1+json",
+            "digest": config,
+            "size": 64,
+        },
+        "layers": [
+            {"mediaType": "application/vnd.ollama.image.license", "digest": layer, "size": size}
+        ],
+    }
+    request = urllib.request.Request(
+        f"{registry.url}/v2/{repository}/manifests/latest",
+        json.dumps(manifest).encode(),
+        {"Content-Type": _MANIFEST},
+        method="PUT",
+    )
+    urllib.request.urlopen(request).close()
+
+
+def put_blob(registry: DockerRegistry, repository: str, size: int, seed: int) -> str:
+    """Put bytes into the registry; give their digest."""
+    wanted = digest(size, seed)
+    begun = urllib.request.Request(f"{registry.url}/v2/{repository}/blobs/uploads/", method="POST")
+    with urllib.request.urlopen(begun) as answer:
+        location = urlsplit(answer.headers["Location"])
+    connection = http.client.HTTPConnection(registry.host)
+    connection.request(
+        "PUT",
+        f"{location.path}?{location.query}&digest={wanted}",
+        chunks(size, seed),
+        {"Content-Length": str(size), "Content-Type": "application/octet-stream"},
+    )
+    answer = connection.getresponse()
+    assert answer.status == 201, answer.read()
+    connection.close()
+    return wanted
+
+
+if __name__ == "__main__":
+    main()
