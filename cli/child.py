@@ -15,7 +15,7 @@ from common.process import LIFELINE_VARIABLE
 _PROBE_INTERVAL = 0.05  # seconds
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
-_STEADY = 60.0  # a child that lived this long starts with the first delay again
+_STEADY = 5.0  # a child that lived this long was healthy: whatever ended it may not come back
 
 
 @dataclass(frozen=True)

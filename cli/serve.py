@@ -21,6 +21,7 @@ from common.process import run_process
 from common.settings import seconds
 
 _LOG_TAIL = 15  # lines
+_PATIENCE = 10.0  # seconds without news
 _START_TIMEOUT = 120.0  # seconds
 _EXTRA_GRACE = 5.0  # seconds beyond the time that a process gives itself to drain
 
@@ -105,7 +106,12 @@ async def _wait_until_ready(children: list[Child]) -> None:
     try:
         async with asyncio.timeout(_START_TIMEOUT):
             while waiting:
-                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(
+                    waiting, timeout=_PATIENCE, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done:
+                    child = next(iter(waiting.values()))
+                    _report(f"{child.spec.name} is not ready yet; {_tail(child.log)}")
                 for task in done:
                     child = waiting.pop(task)
                     if not task.result():

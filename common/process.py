@@ -38,6 +38,8 @@ def configure_logging(name: str, level: str) -> None:
         format=f"%(asctime)s %(levelname).1s {name} %(name)s: %(message)s",
         force=True,
     )
+    # It tells of every client that it makes.
+    logging.getLogger("botocore").setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 async def _main(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:

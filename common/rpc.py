@@ -56,6 +56,7 @@ _SERVICE_CONFIG = {
         },
     ]
 }
+_BROKEN_STREAM = "Internal error from Core"
 _FINAL = ("grpc-retry-pushback-ms", "-1")
 
 _OPTIONS: list[tuple[str, Any]] = [
@@ -163,7 +164,8 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> PaddockError:
                 if detail.Unpack(info) and info.domain == ERROR_DOMAIN:
                     return error_for(info.reason, error.details() or "")
     kind = BY_STATUS.get(error.code(), Internal)
-    if kind is Unavailable:
+    # What gRPC itself says where a peer ends in the middle of a stream.
+    if kind is Unavailable or error.details() == _BROKEN_STREAM:
         # gRPC's own text names our addresses, which are nobody's business.
         logger.warning("a service cannot be reached: %s", error.details())
         return Unavailable("a service is not available; try again in a moment")

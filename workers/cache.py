@@ -9,8 +9,8 @@ import asyncio
 import errno
 import re
 import shutil
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from common.errors import InvalidModel, InvalidRequest, LoadFailed, NoRoom, NotFound, OutOfMemory
@@ -57,9 +57,12 @@ class FileCache:
         self._downloader = downloader
         self._room = CacheRoom(root, self.models, self.partial, size)
         self._settling: set[asyncio.Task[None]] = set()
+        self._make_folders()
+        remove_leftovers(self.partial)
+
+    def _make_folders(self) -> None:
         for folder in (self.models, self.partial):
             folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(self.partial)
 
     async def find(self, identity: str) -> HeldFolder | None:
         """Give the folder of a set that is here and whole; None where it is not.
@@ -98,8 +101,9 @@ class FileCache:
 
         async def build(building: Path) -> None:
             filling = CacheFilling(building, files, name, self._blobs, self._downloader, self._room)
-            with _cleared_after(building, _FINAL, unless=NoRoom), _disk_errors(name, files):
-                await filling.fill(progress)
+            async with _cleared_after(building, _FINAL, unless=NoRoom):
+                with _disk_errors(name, files):
+                    await filling.fill(progress)
 
         sources = sorted({file.digest for file in files})
         return await self._find_or_build(identity, name, sources, build)
@@ -132,7 +136,7 @@ class FileCache:
         """
 
         async def build_anew(building: Path) -> None:
-            with _cleared_after(building, BaseException):
+            async with _cleared_after(building, BaseException):
                 await asyncio.to_thread(_clear, building)
                 await asyncio.to_thread(self._room.make, building, size, name)
                 folder = model_folder(building)
@@ -150,6 +154,7 @@ class FileCache:
     ) -> HeldFolder:
         if held := await self.find(identity):
             return held
+        await asyncio.to_thread(self._make_folders)  # somebody may have cleared the cache
         async with building_folder(self.partial, identity) as building:
             if held := await self.find(identity):  # another worker was faster
                 return held
@@ -180,18 +185,18 @@ class FileCache:
         return held
 
 
-@contextmanager
-def _cleared_after(
+@asynccontextmanager
+async def _cleared_after(
     building: Path,
     kinds: type[BaseException] | tuple[type[BaseException], ...],
     unless: type[BaseException] | tuple[type[BaseException], ...] = (),
-) -> Iterator[None]:
+) -> AsyncIterator[None]:
     """Remove all that is in a folder when the block fails in one of these ways."""
     try:
         yield
     except kinds as error:
         if not isinstance(error, unless):
-            _clear(building)
+            await asyncio.to_thread(_clear, building)
         raise
 
 

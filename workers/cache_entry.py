@@ -69,7 +69,7 @@ def write_record(entry: Path, name: str, sources: Sequence[str]) -> None:
     """Note what an entry is made of, with the files that are in it now."""
     folder = model_folder(entry)
     files = [_describe(path, folder) for path in sorted(folder.rglob("*")) if not path.is_dir()]
-    _write(entry, Record(name, list(sources), files, _boot()))
+    _write(entry, Record(name, list(sources), files, this_boot()))
 
 
 def make_durable(entry: Path) -> None:
@@ -123,7 +123,7 @@ def hold_whole(entry: Path) -> HeldFolder | None:
     with suppress(OSError, ValueError, KeyError, TypeError):
         held = hold(entry)
         record = read_record(entry)
-        if record.boot in ("", _boot()) and all(
+        if record.boot in ("", this_boot()) and all(
             (held.path / file.path).stat().st_size == file.size for file in record.files
         ):
             return held
@@ -174,17 +174,18 @@ def is_held(entry: Path) -> bool:
     return False
 
 
-def _write(entry: Path, record: Record) -> None:
-    new = entry / f"{_RECORD}.new"
-    new.write_text(json.dumps(asdict(record)), encoding="utf-8")
-    new.replace(entry / _RECORD)
-
-
-def _boot() -> str:
+def this_boot() -> str:
+    """Identify this run of the machine: a power cut may have cost what an earlier one wrote."""
     try:
         return _BOOT.read_text().strip()
     except OSError:  # no Linux
         return ""
+
+
+def _write(entry: Path, record: Record) -> None:
+    new = entry / f"{_RECORD}.new"
+    new.write_text(json.dumps(asdict(record)), encoding="utf-8")
+    new.replace(entry / _RECORD)
 
 
 def _describe(path: Path, folder: Path) -> CachedFile:

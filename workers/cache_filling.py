@@ -2,7 +2,9 @@
 
 `model/` has only files that are whole: links to the store's own, and copies that were moved
 there once their digest was right. What is being read lies in `download/` with its journal
-beside it, and another attempt goes on with all three.
+beside it, and another attempt goes on with all three. After a restart of the machine it begins
+`model/` anew, for `boot` says that a power cut may have cost bytes of it; what is in
+`download/` is hashed again at its end.
 """
 
 import asyncio
@@ -14,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from common.digests import parse_digest
 from common.errors import InvalidModel
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc, model_pb2
-from workers.cache_entry import model_folder
+from workers.cache_entry import model_folder, this_boot
 from workers.cache_room import CacheRoom
 from workers.download.downloads import Wanted
 from workers.download.process import Downloader
@@ -58,6 +60,7 @@ class CacheFilling:
             PaddockError: see `FileCache.fetch`.
             OSError: the disk is full, or the like.
         """
+        await asyncio.to_thread(self._prepare)
         async with self._reported(progress):
             found = await run_all(self._find(path) for path in self._files)
             missing = {
@@ -99,7 +102,14 @@ class CacheFilling:
         journal = self._building / "journal" / path
         return Wanted(parse_digest(file.digest), file.size, located, download, journal)
 
+    def _prepare(self) -> None:
+        mark = self._building / "boot"
+        if not mark.is_file() or mark.read_text() != this_boot():
+            shutil.rmtree(self._model, ignore_errors=True)
+            mark.write_text(this_boot())
+
     def _tidy(self) -> None:
+        (self._building / "boot").unlink(missing_ok=True)
         for name in ("download", "journal"):
             shutil.rmtree(self._building / name, ignore_errors=True)
 

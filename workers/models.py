@@ -11,13 +11,14 @@ from common.errors import NoRoom, OutOfMemory, Unavailable
 from protos.paddock.v1 import model_pb2
 from workers.cache_entry import HeldFolder
 from workers.engine import Engine, EngineFactory
+from workers.engine_room import EngineRoom
 from workers.files import Files
 from workers.gguf.conversions import Conversions
 from workers.gguf.paths import is_gguf_path
 from workers.load_watcher import LoadWatcher
 from workers.lora.applied import AppliedAdapters
 from workers.lora.sharing import EngineKey, choose_engine, wanted_engine
-from workers.residents import Holding, Resident, Residents, choose_victims
+from workers.residents import Resident, Residents
 from workers.slot import READY, UNLOADING, ReadyEngine, Slot
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Models:
         self._clock = clock
         self._conversions = conversions
         self._slots: dict[EngineKey, Slot] = {}
-        self._admission = asyncio.Lock()
+        self._room = EngineRoom(self._slots, self.residents, budget, self._drop)
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
 
@@ -186,9 +187,7 @@ class Models:
         folder = slot.folder.path
         slot.fetched, slot.total, slot.starting = slot.size, None, True
         plan = await asyncio.to_thread(self._factory.plan, slot.spec, folder, self.budget)
-        async with self._admission:
-            await self._make_room(plan.memory)
-            slot.memory = plan.memory
+        await self._room.take(slot, plan.memory)
         self.changes.announce()
         return await self._factory.start(slot.spec, folder, plan)
 
@@ -202,43 +201,8 @@ class Models:
                     spec.weights, spec.files, watcher.fetched, name=spec.name
                 )
             except NoRoom:
-                if not await self._evict_one():
+                if not await self._room.evict_one():
                     raise
-
-    async def _evict_one(self) -> bool:
-        """End the idle engine that is missed least; False where none is idle."""
-        async with self._admission:
-            idle = [it for it in map(self._holding, self.slots) if it.evictable]
-            if not idle:
-                return False
-            victim = self._slots[min(idle, key=lambda it: (it.pinned, it.used_at)).engine]
-            self._drop(victim)
-            await victim.gone.wait()
-        return True
-
-    async def _make_room(self, need: int) -> None:
-        """Evict what must go, and wait until its memory is free."""
-        while True:
-            leaving = [slot for slot in self.slots if slot.state == UNLOADING]
-            if not leaving:
-                holdings = [self._holding(slot) for slot in self.slots]
-                leaving = [self._slots[it] for it in choose_victims(holdings, need, self.budget)]
-            if not leaving:
-                return
-            for slot in leaving:
-                self._drop(slot)
-            await asyncio.gather(*(slot.gone.wait() for slot in leaving))
-
-    def _holding(self, slot: Slot) -> Holding:
-        residents = self.residents.of(slot.key)
-        busy = any(resident.active for resident in residents)
-        return Holding(
-            slot.key,
-            slot.memory,
-            evictable=slot.state == READY and not busy,
-            used_at=max((resident.used_at for resident in residents), default=0.0),
-            pinned=any(resident.pinned for resident in residents),
-        )
 
     def _release(self, resident: Resident) -> None:
         self.residents.release(resident, self._clock())

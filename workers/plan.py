@@ -62,7 +62,8 @@ def plan_engine(
     """
     text = text_config(config)
     fixed = weights + _OVERHEAD[accelerator] + (_VISION_OVERHEAD if vision else 0)
-    dtype: DType = "auto" if accelerator else _CPU_TYPES.get(_type_name(text), "auto")
+    quantized = bool(config.get("quantization_config") or text.get("quantization_config"))
+    dtype = "auto" if accelerator else _cpu_type(_type_name(text), quantized=quantized)
     if lora_rank:
         # On a CPU what was read lies in the same memory as the places.
         copies = max_adapters * (1 if accelerator else 2)
@@ -127,6 +128,11 @@ def _cache_size(per_token: int, window: int, sequences: int, budget: int, room: 
     if size < least:
         raise _too_large(budget - room + least, budget)
     return size
+
+
+def _cpu_type(name: str, *, quantized: bool) -> DType:
+    """Choose the type to compute in; kernels for quantised weights take no other than this."""
+    return "bfloat16" if quantized else _CPU_TYPES.get(name, "auto")
 
 
 def _window(config: Mapping[str, Any]) -> int:

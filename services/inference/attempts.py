@@ -5,7 +5,7 @@ from collections.abc import Hashable
 
 from common.errors import NoRoom, OutOfMemory, PaddockError, Unavailable, WorkerLost
 from services.inference.fleet import Fleet
-from services.inference.placement import may_find_room, room
+from services.inference.placement import Wanted, may_find_room, room
 from services.inference.worker_client import WorkerClient
 
 # A model that brings down every worker it is started on must not go round for ever.
@@ -22,9 +22,9 @@ class Attempts:
     at the deadline.
     """
 
-    def __init__(self, fleet: Fleet, weights: str, timeout: float) -> None:
+    def __init__(self, fleet: Fleet, wanted: Wanted, timeout: float) -> None:
         self._fleet = fleet
-        self._weights = weights
+        self._wanted = wanted
         self._deadline = asyncio.get_running_loop().time() + timeout
         self._refusals: dict[str, PaddockError] = {}  # by worker, since the last change
         self._refused_in: Hashable = None  # what `room` was at the first of them
@@ -40,7 +40,7 @@ class Attempts:
         try:
             async with asyncio.timeout_at(self._deadline):
                 while True:
-                    worker = await self._fleet.place(self._weights, self._refusals)
+                    worker = await self._fleet.place(self._wanted, self._refusals)
                     if worker:
                         return worker
                     await self._wait_for_room()
@@ -69,7 +69,7 @@ class Attempts:
         kinds = {type(refusal) for refusal in self._refusals.values()}
         if not kinds & {NoRoom, Unavailable}:
             raise self._error
-        hopeful = Unavailable in kinds or may_find_room(self._fleet.candidates(), self._weights)
+        hopeful = Unavailable in kinds or may_find_room(self._fleet.candidates(), self._wanted)
         try:
             async with asyncio.timeout(None if hopeful else _STATUS_LAG):
                 while self._room() == self._refused_in:
@@ -79,4 +79,4 @@ class Attempts:
         self._refusals.clear()
 
     def _room(self) -> Hashable:
-        return room(self._fleet.candidates(), self._weights)
+        return room(self._fleet.candidates(), self._wanted)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Iterable
 
 from common.changes import Changes
-from services.inference.placement import Candidate, choose
+from services.inference.placement import Candidate, Wanted, choose
 from services.inference.worker_client import WorkerClient
 
 
@@ -39,14 +39,14 @@ class Fleet:
         """Give the clients of the workers that can be reached."""
         return [client for client in self._clients.values() if client.status is not None]
 
-    async def place(self, weights: str, excluded: Collection[str]) -> WorkerClient | None:
+    async def place(self, wanted: Wanted, excluded: Collection[str]) -> WorkerClient | None:
         """Choose a worker, waiting until one that takes work can be reached.
 
         None when every such worker is excluded.
         """
         while True:
             candidates = self.candidates()
-            address = choose(candidates, weights, excluded)
+            address = choose(candidates, wanted, excluded)
             if address:
                 return self._clients[address]
             if any(not candidate.status.draining for candidate in candidates):

@@ -22,7 +22,7 @@ from services.inference.attempts import Attempts
 from services.inference.capabilities import require, require_generation
 from services.inference.fleet import Fleet
 from services.inference.merge import merge
-from services.inference.placement import slots
+from services.inference.placement import slots, wanted_by
 from services.inference.sequence import Event
 from services.inference.worker_client import WorkerClient
 
@@ -122,7 +122,7 @@ class Router:
         return slots(self._fleet.candidates(), spec.weights)
 
     async def _run(self, start: worker_pb2.StartSequence) -> AsyncGenerator[Event, None]:
-        attempts = Attempts(self._fleet, start.spec.weights, self._load_timeout)
+        attempts = Attempts(self._fleet, wanted_by(start.spec), self._load_timeout)
         while True:
             worker = await attempts.next_worker()
             begun = False
@@ -142,7 +142,7 @@ class Router:
     async def _attempt(
         self, spec: model_pb2.ModelSpec, operation: Callable[[WorkerClient], Awaitable[T]]
     ) -> T:
-        attempts = Attempts(self._fleet, spec.weights, self._load_timeout)
+        attempts = Attempts(self._fleet, wanted_by(spec), self._load_timeout)
         while True:
             worker = await attempts.next_worker()
             try:

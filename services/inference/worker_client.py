@@ -12,6 +12,7 @@ import grpc
 from common.errors import PaddockError, WorkerLost
 from common.rpc import open_channel, rpc_errors
 from protos.paddock.v1 import generation_pb2, inference_pb2, model_pb2, worker_pb2, worker_pb2_grpc
+from services.inference.placement import Wanted, wanted_by
 from services.inference.sequence import Sequence
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class WorkerClient:
     """Watches a worker for as long as it lives and again when it comes back.
 
     `status` is None while the worker cannot be reached; whatever ran on it then has
-    failed with `WorkerLost`. `in_flight` counts this router's requests by their weights.
+    failed with `WorkerLost`. `in_flight` counts this router's requests by what they need.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class WorkerClient:
         self._sequences: dict[int, Sequence] = {}
         self._numbers = count(1)
         self._commands: asyncio.Queue[worker_pb2.RunRequest] = asyncio.Queue()
-        self.in_flight: Counter[str] = Counter()
+        self.in_flight: Counter[Wanted] = Counter()
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -102,11 +103,12 @@ class WorkerClient:
 
     @contextmanager
     def _counted(self, spec: model_pb2.ModelSpec) -> Iterator[None]:
-        self.in_flight[spec.weights] += 1
+        wanted = wanted_by(spec)
+        self.in_flight[wanted] += 1
         try:
             yield
         finally:
-            self.in_flight[spec.weights] -= 1
+            self.in_flight[wanted] -= 1
             self.in_flight += Counter()  # drops what has come to nothing
 
     async def _watch(self) -> None:

@@ -132,7 +132,8 @@ class BlobClient:
 
     async def write(self, content: bytes) -> WrittenBlob:
         """Store a small blob."""
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        sha256 = await asyncio.to_thread(hashlib.sha256, content)
+        digest = f"sha256:{sha256.hexdigest()}"
         with rpc_errors():
             response = await self._stub.Write(_pieces(digest, content))
         return WrittenBlob(response.digest, response.size, response.existed)

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from common.names import ModelName
 from protos.paddock.v1 import registry_pb2
 from services.registry import media_types
 from services.registry.adapters.layers import Adapters, replace_adapter
@@ -18,13 +19,13 @@ from services.registry.contents import Contents
 from services.registry.creation_request import CreationRequest, Template, check_request
 from services.registry.info import apply_info
 from services.registry.legacy import is_legacy, read_modelfile
-from services.registry.local_import import LocalImport
 from services.registry.manifest import Descriptor, Layer, Manifest
 from services.registry.messages import encode_messages
 from services.registry.model_config import ModelConfig
 from services.registry.prerequisites import Prerequisites
 from services.registry.quantize.quantizer import Quantizer
 from services.registry.remote.pull import Puller
+from services.registry.retention import retaining
 from services.registry.server_files import ServerFiles
 
 
@@ -46,7 +47,7 @@ class Creator:
         self._adapters = Adapters(blobs, contents, self._bases)
         self._quantizer = Quantizer(blobs, contents)
         self._server_files = server_files
-        self._prerequisites = Prerequisites(catalog, puller)
+        self._puller = puller
 
     async def create(
         self, message: registry_pb2.CreateRequest
@@ -64,51 +65,37 @@ class Creator:
             Unsupported: the files are of a kind that cannot be served yet.
         """
         request = await asyncio.to_thread(self._check, message)
-        local = LocalImport(self._blobs, request.local_files)
-        of_adapter = request.local_adapters
-        local_adapter = LocalImport(self._blobs, of_adapter, chosen=of_adapter)
-        for files in ([local] if request.local_files else []) + [local_adapter]:
-            async with aclosing(files.run()) as steps:
-                async for progress in steps:
-                    yield progress
-        if request.base:
-            async with aclosing(self._prerequisites.pull(request.base)) as steps:
-                async for progress in steps:
-                    yield progress
-        base = await self._base(request, local)
-        adapter = await self._adapters.check(base, request.adapters or local_adapter.digests)
+        sources = Prerequisites(self._blobs, self._catalog, self._puller, request)
+        async with aclosing(sources.run()) as steps:
+            async for progress in steps:
+                yield progress
+        base = await self._base(request, sources)
+        adapter = await self._adapters.check(base, sources.adapters)
         quantization = await self._quantizer.plan(base, request.quantize)
-        base = quantization.base
-        config = await self._config(base, request)
-        changes = await self._changes(base, request)
-        async with aclosing(quantization.run()) as steps:
+        config = await self._config(quantization.base, request)
+        changes = await self._changes(quantization.base, request)
+        async with (
+            retaining(self._blobs, lambda: [layer.digest for layer in adapter]),
+            aclosing(quantization.run()) as steps,
+        ):
             async for progress in steps:
                 yield progress
         base = replace_adapter(quantization.base, adapter)
         for line in _account(base, quantization.made):
             yield _progress(line)
-        layers = list(base.layers)
-        for kind, content in changes:
-            layers, status = await self._put(layers, kind, content)
-            yield _progress(status)
-        descriptor, status = await self._write(media_types.CONFIG, config.encode())
-        yield _progress(status)
-        yield _progress("writing manifest")
-        manifest = Manifest(config=Descriptor(**descriptor), layers=tuple(layers))
-        await self._catalog.save(request.name, manifest.encode())
-        yield _progress("success")
+        async with aclosing(self._store(request.name, base, config, changes)) as lines:
+            async for line in lines:
+                yield _progress(line)
 
     def _check(self, message: registry_pb2.CreateRequest) -> CreationRequest:
         if is_legacy(message):
             return check_request(*read_modelfile(message, self._server_files))
         return check_request(message, {}, {})
 
-    async def _base(self, request: CreationRequest, local: LocalImport) -> Base:
+    async def _base(self, request: CreationRequest, sources: Prerequisites) -> Base:
         if request.base:
             return await self._bases.of_model(request.base)
-        if request.files:
-            return await self._bases.of_files(request.files, request.files)
-        return await self._bases.of_files(local.digests, request.local_files)
+        return await self._bases.of_files(sources.files, request.files or request.local_files)
 
     async def _config(self, base: Base, request: CreationRequest) -> ModelConfig:
         config = base.config.model_copy(update=request.fields)
@@ -137,6 +124,21 @@ class Creator:
             changes.append((media_types.MESSAGES, encode_messages(request.messages)))
         changes.extend((media_types.LICENSE, text.encode()) for text in request.licenses)
         return changes
+
+    async def _store(
+        self, name: ModelName, base: Base, config: ModelConfig, changes: list[tuple[str, bytes]]
+    ) -> AsyncGenerator[str, None]:
+        """Write what is new, the manifest last; give a line for each step."""
+        layers = list(base.layers)
+        for kind, content in changes:
+            layers, status = await self._put(layers, kind, content)
+            yield status
+        descriptor, status = await self._write(media_types.CONFIG, config.encode())
+        yield status
+        yield "writing manifest"
+        manifest = Manifest(config=Descriptor(**descriptor), layers=tuple(layers))
+        await self._catalog.save(name, manifest.encode())
+        yield "success"
 
     async def _put(self, layers: list[Layer], kind: str, content: bytes) -> tuple[list[Layer], str]:
         """Add a layer; one of its kind goes, except that licenses add up."""

@@ -27,7 +27,6 @@ class LocalImport:
         self,
         blobs: BlobClient,
         files: Mapping[str, Path],
-        keep_interval: float = 600,
         *,
         chosen: Collection[str] | None = None,
     ) -> None:
@@ -35,8 +34,6 @@ class LocalImport:
         self._blobs = blobs
         self._files = files
         self._chosen = chosen
-        self._keep_interval = keep_interval
-        self._kept_at = asyncio.get_running_loop().time()
         self.digests: dict[str, str] = {}
         """Path in the model's folder to digest, of each file that is stored already."""
 
@@ -51,7 +48,6 @@ class LocalImport:
             async with aclosing(self._store(path, self._files[path])) as steps:
                 async for progress in steps:
                     yield progress
-                    await self._keep_young()
 
     def _choose(self) -> Collection[str]:
         if self._chosen is not None:
@@ -63,13 +59,6 @@ class LocalImport:
         if "config.json" not in chosen:
             raise InvalidModel("config.json is missing")
         return chosen
-
-    async def _keep_young(self) -> None:
-        """Lose no file to collection because the import takes longer than its grace period."""
-        now = asyncio.get_running_loop().time()
-        if now - self._kept_at >= self._keep_interval:
-            self._kept_at = now
-            await self._blobs.retain(self.digests.values())
 
     async def _store(self, path: str, place: Path) -> AsyncGenerator[registry_pb2.Progress, None]:
         file = await asyncio.to_thread(open_file, place)

@@ -12,8 +12,8 @@ from common.errors import InvalidModel, InvalidRequest, NotFound, Unsupported
 from common.options import parse_options
 from protos.paddock.v1 import model_pb2, registry_pb2
 from services.registry import media_types
-from services.registry.adapters.adapter import read_adapter
 from services.registry.adapters.layers import adapter_files
+from services.registry.adapters.stored import StoredAdapters
 from services.registry.blob_client import StoredManifest
 from services.registry.contents import Contents
 from services.registry.customization import read_customization
@@ -44,6 +44,7 @@ class Models:
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
         self._reader = ModelReader(contents)
+        self._adapters = StoredAdapters(contents)
 
     async def summarize(self, stored: list[StoredManifest]) -> list[registry_pb2.ModelSummary]:
         """Summarise models, newest first; a damaged manifest is logged and left out."""
@@ -143,8 +144,7 @@ class Models:
         if not files:
             return None
         named = [layer.model_copy(update={"name": name}) for name, layer in files.items()]
-        digests = {name: layer.digest for name, layer in files.items()}
-        adapter = await read_adapter(self._contents, digests)
+        adapter = await self._adapters.read(manifest.layers)
         return model_pb2.Adapter(
             digest=weights_digest(named), files=_model_files(named), rank=adapter.rank
         )

@@ -18,6 +18,7 @@ from services.registry.documents import first_problem
 LENGTH_SIZE = 8
 MAX_HEADER_SIZE = 25_000_000
 _MAX_DIMENSIONS = 16
+_MAX_NAME_SIZE = 1024
 _MAX_TENSORS = 131_072  # of one file; the largest mixtures of experts have some thousands
 
 _BITS = {
@@ -122,6 +123,8 @@ def _parse_entries(header: bytes) -> dict[str, _Entry]:
 
 
 def _parse_entry(name: str, fields: object) -> _Entry:
+    if len(name) > _MAX_NAME_SIZE:
+        raise InvalidModel(f"damaged safetensors header: a name of {len(name)} characters")
     try:
         return _Entry.model_validate(fields)
     except ValidationError as error:

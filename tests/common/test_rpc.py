@@ -17,7 +17,7 @@ from common.errors import (
     Unavailable,
     Unsupported,
 )
-from common.rpc import Server, is_serving, open_channel, rpc_errors
+from common.rpc import Server, from_rpc_error, is_serving, open_channel, rpc_errors
 from protos.paddock.v1 import (
     inference_pb2,
     inference_pb2_grpc,
@@ -220,3 +220,11 @@ async def test_a_proxy_for_the_world_outside_is_not_asked(
     await peer.stub.ListRunning(inference_pb2.ListRunningRequest(), timeout=5)
     await peer.channel.close()
     await peer.server.stop(0)
+
+
+def test_a_peer_that_ends_in_the_middle_of_a_stream_is_unavailable() -> None:
+    empty = grpc.aio.Metadata()
+    error = grpc.aio.AioRpcError(
+        grpc.StatusCode.INTERNAL, empty, empty, details="Internal error from Core"
+    )
+    assert isinstance(from_rpc_error(error), Unavailable)

@@ -108,3 +108,16 @@ def test_an_adapter_for_another_model(suite: Suite, client: ollama.Client, tmp_p
     body = {"model": "x", "files": files, "adapters": adapters, "stream": False}
     status, answer = suite.request("POST", "/api/create", body)
     assert (status, answer["error"]) == (400, "adapters for embedding models are not supported")
+
+
+@pytest.mark.parametrize("kind", ["q8_0", "q4_K_M"])
+def test_on_a_quantized_model(client: ollama.Client, folders: Path, kind: str) -> None:
+    adapters = upload(client, folders / "one")
+    client.create("small", from_="base", quantize=kind)
+    client.create("small-one", from_="small", adapters=adapters)
+    try:
+        assert say(client, "small-one") not in ("", say(client, "small"))
+    finally:
+        for name in ("small-one", "small"):
+            client.generate(name, keep_alive=0)
+            client.delete(name)

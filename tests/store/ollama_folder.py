@@ -8,7 +8,7 @@ import pytest
 from common.errors import BlobNotFound, ModelNotFound
 from common.names import ModelName
 from store.interface import Store
-from tests.store.conformance import digest_of, distant_future, put, read
+from tests.store.helpers import digest_of, distant_future, put, read
 
 LLAMA = ModelName.parse("llama3.2:1b")
 PRIVATE = ModelName.parse("localhost:5000/team/My-Model")

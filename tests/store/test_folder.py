@@ -14,10 +14,10 @@ import pytest
 from common.errors import InvalidName, ModelNotFound, StoreFailed, StoreFull
 from common.names import ModelName
 from store.folder import FolderStore
-from tests.store.conformance import (
+from tests.store.conformance import StoreConformance
+from tests.store.helpers import (
     NAME,
     OpenStore,
-    StoreConformance,
     digest_of,
     distant_future,
     put,

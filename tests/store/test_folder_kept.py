@@ -14,7 +14,7 @@ from common.errors import Canceled, DigestMismatch, StoreFull, UploadMoved
 from store.folder import FolderStore
 from store.interface import UploadStatus
 from store.prefix_hash import PrefixHash
-from tests.store.conformance import begin_kept, digest_of, distant_future, read, status
+from tests.store.helpers import begin_kept, digest_of, distant_future, read, status
 from tests.store.test_folder import no_room
 
 CONTENT = bytes(range(250)) * 1200

@@ -8,7 +8,7 @@ from common.errors import InvalidRequest, Unsupported
 from store.opening import open_store
 from tests.servers.swift import Swift
 from tests.store.buckets import Place
-from tests.store.conformance import put
+from tests.store.helpers import put
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}", "file://localhost{}"])

@@ -18,10 +18,10 @@ from store.s3_parts import MIB, MIN_PART_SIZE
 from tests.servers.swift import Swift
 from tests.store import ollama_folder
 from tests.store.buckets import BUCKET, Place
-from tests.store.conformance import (
+from tests.store.conformance import StoreConformance
+from tests.store.helpers import (
     NAME,
     OpenStore,
-    StoreConformance,
     digest_of,
     distant_future,
     put,
@@ -33,6 +33,7 @@ SEVERAL_PARTS = bytes(range(256)) * (13 * MIB // 256)
 
 class TestS3Store(StoreConformance):
     kept_part = MIN_PART_SIZE
+    rounds = 8
 
     @pytest.fixture
     def open_again(self, place: Place) -> OpenStore:

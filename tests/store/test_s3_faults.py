@@ -17,7 +17,7 @@ from store.upload import Upload
 from tests.servers.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.servers.swift import Swift
 from tests.store.buckets import BUCKET, Place
-from tests.store.conformance import (
+from tests.store.helpers import (
     NAME,
     begin_kept,
     digest_of,
@@ -131,18 +131,18 @@ def test_parts_that_were_removed_meanwhile(place: Place) -> None:
 
 
 def test_parts_that_are_others_meanwhile(place: Place) -> None:
-    store = place.open()
-    with begin_kept(store, CONTENT) as upload:
-        upload.write(CONTENT[:PART])
+    store, content = place.open(), CONTENT[: 2 * PART + 1]
+    with begin_kept(store, content) as upload:
+        upload.write(content[:PART])
     (path,) = place.keys("uploads/kept-")
     state = json.loads(place.get(path))
     place.put(path, json.dumps(state | {"etags": ["0" * 32]}).encode())
-    with begin_kept(store, CONTENT, PART) as upload, pytest.raises(StoreFailed):
-        finish(upload, CONTENT[PART:])
-    assert status(store, CONTENT).committed_size == 0
-    with begin_kept(store, CONTENT) as upload:
-        finish(upload, CONTENT)
-    assert read(store, digest_of(CONTENT)) == CONTENT
+    with begin_kept(store, content, PART) as upload, pytest.raises(StoreFailed):
+        finish(upload, content[PART:])
+    assert status(store, content).committed_size == 0
+    with begin_kept(store, content) as upload:
+        finish(upload, content)
+    assert read(store, digest_of(content)) == content
     assert place.multiparts() == []
 
 
@@ -150,7 +150,7 @@ UPLOADING = """
 import os, sys
 from store.s3 import S3Store
 from store.s3_parts import MIB, MIN_PART_SIZE
-from tests.store.conformance import begin_kept
+from tests.store.helpers import begin_kept
 content = bytes(range(256)) * (23 * MIB // 256)
 store = S3Store(sys.argv[1], sys.argv[2], part_size=MIN_PART_SIZE, parallel_parts=2)
 upload = begin_kept(store, content)
@@ -267,9 +267,9 @@ def peak():
 store = S3Store(sys.argv[1], sys.argv[2], part_size=8 * MIB, parallel_parts=3)
 store.check()
 before = peak()
-with store.begin_upload(None, 300 * MIB) as upload:
-    for number in range(300):
-        upload.write(bytes([number % 256]) * MIB)
+with store.begin_upload(None, 128 * MIB) as upload:
+    for number in range(128):
+        upload.write(bytes([number]) * MIB)
     digest, size = upload.commit()
 assert sum(map(len, store.read(digest))) == size
 print(peak() - before)

@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -62,6 +63,16 @@ async def test_a_folder_that_lost_a_file_is_built_again(
     (folder / "config.json").unlink()
     await fetch_model(cache, spec)
     assert contents(folder) == contents(tmp_path / "source")
+
+
+async def test_a_cache_that_somebody_cleared(
+    cache: FileCache, blobs: FolderBlobs, spec: model_pb2.ModelSpec, tmp_path: Path
+) -> None:
+    for visible in (True, False):
+        blobs.visible = visible
+        folder = (await fetch_model(cache, spec)).path
+        assert contents(folder) == contents(tmp_path / "source")
+        shutil.rmtree(cache.models.parent)
 
 
 async def test_damaged_bytes_never_appear(
@@ -150,6 +161,28 @@ async def test_what_a_power_cut_may_have_damaged_is_fetched_again(
     before = blobs.reads
     assert await fetch_model(cache, spec)
     assert blobs.reads == before + 2
+
+
+@pytest.mark.parametrize("boot", [None, "an earlier one"])
+async def test_going_on_after_a_power_cut_trusts_no_copy(
+    cache: FileCache,
+    blobs: FolderBlobs,
+    spec: model_pb2.ModelSpec,
+    tmp_path: Path,
+    boot: str | None,
+) -> None:
+    """A file of the right size may have lost its bytes."""
+    blobs.visible = False
+    building = cache.partial / spec.weights
+    for file in spec.files:
+        copy = building / "model" / file.path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(bytes(file.size))
+    if boot:
+        (building / "boot").write_text(boot)
+    folder = (await fetch_model(cache, spec)).path
+    assert contents(folder) == contents(tmp_path / "source")
+    assert not (folder.parent / "boot").exists()
 
 
 @pytest.mark.parametrize(

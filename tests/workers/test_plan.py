@@ -55,6 +55,12 @@ def test_dtype(own: str, accelerator: bool, dtype: str) -> None:
     assert plan.dtype == dtype
 
 
+def test_what_quantised_weights_are_computed_in() -> None:
+    config = {**LLAMA_8B, "dtype": "float32", "quantization_config": {"format": "pack-quantized"}}
+    plan = plan_engine(config, GIBIBYTE, 64 * GIBIBYTE, cores=8, accelerator=False, pooling=False)
+    assert plan.dtype == "bfloat16"
+
+
 def test_a_small_model_has_room_for_32_full_windows() -> None:
     config = {**LLAMA_8B, "num_hidden_layers": 2, "max_position_embeddings": 2048}
     plan = plan_engine(

@@ -74,19 +74,27 @@ class DownloadProcess:
 
     async def _run(self, job: bytes, received: Callable[[int], None]) -> bool:
         """Run a child to its end; False when it was killed."""
-        with ThreadPoolExecutor(1, "download") as thread:
-            process = await asyncio.to_thread(_start)
-            try:
-                return await asyncio.get_running_loop().run_in_executor(
-                    thread, _follow, process, job, received
-                )
-            finally:
-                process.kill()
+        process = await asyncio.to_thread(_start)
+        thread = ThreadPoolExecutor(1, "download")
+        loop = asyncio.get_running_loop()
+        following = loop.run_in_executor(thread, _follow, process, job, received)
+        try:
+            return await asyncio.shield(following)
+        finally:
+            process.kill()
+            # Its end, after which it writes no more, may take a while: the disk may be busy.
+            await asyncio.gather(following, return_exceptions=True)
+            thread.shutdown()
 
 
 def _start() -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "workers.download"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C reaches whole groups; the worker decides
+    )
 
 
 def _follow(

@@ -36,6 +36,10 @@ def main() -> None:
         text = f"the GGUF file has weights of a type that is not supported: {error}"
         _tell(error=text, reason=InvalidModel.reason())
         sys.exit(1)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        text = f"the GGUF file contradicts itself: {type(error).__name__}: {error}"
+        _tell(error=text, reason=InvalidModel.reason())
+        sys.exit(1)
     except OSError as error:
         _tell(error=f"cannot convert the model: {error.strerror}", reason=LoadFailed.reason())
         sys.exit(1)

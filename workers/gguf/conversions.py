@@ -124,8 +124,9 @@ class Conversions:
         source = await self._source(spec, watcher)
         try:
             size, _ = await measure_in_process(source.path)
+            need = size + min(_OTHER_FILES, sum(file.size for file in spec.files))
             held = await self._cache.add(
-                identity, build, name=spec.name, size=size + _OTHER_FILES, sources=_digests(spec)
+                identity, build, name=spec.name, size=need, sources=_digests(spec)
             )
         finally:
             source.release()

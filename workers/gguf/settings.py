@@ -51,7 +51,7 @@ def decoder(source: GgufSource) -> dict[str, Any]:
         "vocab_size": _rows(source, _EMBEDDINGS),
         "hidden_size": hidden,
         "intermediate_size": metadata.integer("feed_forward_length"),
-        "num_hidden_layers": metadata.integer("block_count"),
+        "num_hidden_layers": _layers(source),
         "num_attention_heads": heads,
         "num_key_value_heads": metadata.integer("attention.head_count_kv") if own_heads else heads,
         "head_dim": size,
@@ -156,7 +156,7 @@ def bert(source: GgufSource) -> dict[str, Any]:
         "type_vocab_size": _rows(source, "token_types.weight"),
         "hidden_size": metadata.integer("embedding_length"),
         "intermediate_size": metadata.integer("feed_forward_length"),
-        "num_hidden_layers": metadata.integer("block_count"),
+        "num_hidden_layers": _layers(source),
         "num_attention_heads": metadata.integer("attention.head_count"),
         "max_position_embeddings": _rows(source, "position_embd.weight"),
         "layer_norm_eps": metadata.real("attention.layer_norm_epsilon"),
@@ -180,6 +180,13 @@ def refuse_unknown(metadata: Metadata) -> None:
         if value:
             name = metadata.architecture
             raise InvalidModel(f"GGUF models with {name}.{key} = {value} are not supported")
+
+
+def _layers(source: GgufSource) -> int:
+    count = source.metadata.integer("block_count")
+    if count > len(source.tensors):
+        raise InvalidModel(f"the GGUF file has no tensors for its {count} layers")
+    return count
 
 
 def _rows(source: GgufSource, name: str) -> int:

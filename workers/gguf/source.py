@@ -7,6 +7,8 @@ from typing import Any
 from common.errors import InvalidModel
 from workers.gguf.reader import GgufFile, GgufTensor
 
+_MOST = 2**31
+
 
 class Metadata:
     """The keys of a GGUF file; those of its architecture are asked for without the prefix."""
@@ -30,12 +32,15 @@ class Metadata:
         return self._keys.get(f"{self.architecture}.{key}")
 
     def integer(self, key: str) -> int:
-        """Give a whole number of the architecture's.
+        """Give a whole number of the architecture's, which counts something.
 
         Raises:
-            InvalidModel: it is missing, or differs from layer to layer.
+            InvalidModel: it is missing, counts nothing, or differs from layer to layer.
         """
-        return int(self._number(key))
+        number = self._number(key)
+        if not 0 < number < _MOST:  # nor is it NaN
+            raise InvalidModel(f"{self.architecture}.{key} cannot be {number}")
+        return int(number)
 
     def real(self, key: str) -> float:
         """Give a number of the architecture's.

@@ -45,10 +45,11 @@ class AppliedAdapters:
         return digest in self._tasks
 
     def keep(self, digests: Collection[str]) -> None:
-        """Let the files of all other adapters go."""
+        """Let the files of all other adapters go, but for those that are being brought."""
         for digest in self._folders.keys() - set(digests):
-            self._folders.pop(digest).release()
-            del self._tasks[digest]
+            if self._tasks[digest].done():
+                self._folders.pop(digest).release()
+                del self._tasks[digest]
 
     def close(self) -> None:
         """Let all go, after the engine has ended."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from vllm.lora.layers import base_linear, fused_moe
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 from vllm.platforms import current_platform
 
@@ -21,6 +22,9 @@ def use_own_multiplication() -> None:
     """Let this process's layers multiply by this module's code."""
     name = f"{__name__}.{CpuAdapters.__name__}"
     setattr(type(current_platform), "get_punica_wrapper", lambda *_: name)  # noqa: B010
+    # vLLM asks a layer's weights for their device; kernels of 8-bit integers take them away.
+    for module in (base_linear, fused_moe):
+        setattr(module, "_get_lora_device", lambda _: torch.device("cpu"))  # noqa: B010
 
 
 class CpuAdapters(PunicaWrapperCPU):

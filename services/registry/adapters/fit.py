@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
-
-from gguf import MODEL_ARCH_NAMES, TensorNameMap, get_tensor_name_map
+from typing import TYPE_CHECKING
 
 from common.errors import InvalidModel
 from services.registry.adapters.adapter import Adapter
 from services.registry.adapters.shapes import AdaptedLayer
 from services.registry.safetensors import Tensor
+
+if TYPE_CHECKING:
+    from gguf import TensorNameMap
 
 Shape = tuple[int, int]
 """Outputs and inputs."""
@@ -16,7 +18,6 @@ Shape = tuple[int, int]
 # Types that hold one number an element; others are packed, and shapes say nothing.
 _PLAIN = frozenset({"F16", "BF16", "F32", "F64", "F8_E4M3", "F8_E5M2", "I8"})
 _MAX_LAYERS = 512
-_ARCHITECTURES = {name: number for number, name in MODEL_ARCH_NAMES.items()}
 _EMBEDDINGS = ("embed_tokens", "token_embd")
 _HEADS = ("lm_head", "output")
 
@@ -35,7 +36,7 @@ def shapes_of_files(tensors: Iterable[Tensor]) -> dict[str, Shape | None]:
 
 
 def check_fit(adapter: Adapter, shapes: Mapping[str, Shape | None], architecture: str) -> None:
-    """Hold an adapter to a model's layers.
+    """Hold an adapter to a model's layers; blocks.
 
     Args:
         adapter: what is to be added.
@@ -95,11 +96,17 @@ def _gguf_name(architecture: str, name: str) -> str | None:
     Raises:
         InvalidModel: nothing is known of the architecture.
     """
-    if architecture not in _ARCHITECTURES:
+    names = _name_map(architecture)
+    if names is None:
         raise InvalidModel(f"adapters for {architecture!r} models are not supported")
-    return _name_map(architecture).get_name(name)
+    return names.get_name(name)
 
 
 @lru_cache(maxsize=4)
-def _name_map(architecture: str) -> TensorNameMap:
-    return get_tensor_name_map(_ARCHITECTURES[architecture], _MAX_LAYERS)
+def _name_map(architecture: str) -> "TensorNameMap | None":
+    # Imported late for the time that it takes; see `services.registry.gguf.tensors`.
+    from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
+
+    numbers = {name: number for number, name in MODEL_ARCH_NAMES.items()}
+    number = numbers.get(architecture)
+    return None if number is None else get_tensor_name_map(number, _MAX_LAYERS)

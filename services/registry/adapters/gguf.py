@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterator
 
-from gguf import Keys
-
 from common.errors import InvalidModel
 from services.registry.adapters.shapes import Matrix
 from services.registry.gguf.file import GgufFile
@@ -18,6 +16,9 @@ def read_gguf(file: GgufFile) -> tuple[str, Iterator[Matrix]]:
     Raises:
         InvalidModel: it is no adapter, or of a kind that no engine applies.
     """
+    # Imported late for the time that it takes; see `services.registry.gguf.tensors`.
+    from gguf.constants import Keys
+
     if not file.is_adapter:
         raise InvalidModel("a whole model was given as an adapter")
     kind = file.text(Keys.Adapter.TYPE)

@@ -1,13 +1,14 @@
 """Adapters as layers of models: made of files, taken over, replaced."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from common.errors import InvalidModel
 from services.registry import media_types
 from services.registry.adapters.adapter import read_adapter
 from services.registry.adapters.files import GGUF, choose_files, name_by_content
-from services.registry.adapters.fit import check_fit, shapes_of_files
+from services.registry.adapters.fit import Shape, check_fit, shapes_of_files
 from services.registry.base_model import Base, BaseModels
 from services.registry.blob_client import BlobClient
 from services.registry.capabilities import COMPLETION, EMBEDDING
@@ -64,8 +65,8 @@ class Adapters:
                 raise InvalidModel(f'file "{path}": blob {digest} is not stored')
         chosen = choose_files(await self._named(files))
         adapter = await read_adapter(self._contents, chosen)
-        shapes, architecture = await self._shapes(base)
-        check_fit(adapter, shapes, architecture)
+        shapes, architecture = await read_shapes(self._contents, base.layers)
+        await asyncio.to_thread(check_fit, adapter, shapes, architecture)
         return tuple(
             Layer(
                 media_type=media_types.ADAPTER,
@@ -92,19 +93,26 @@ class Adapters:
             named[name] = digest
         return named
 
-    async def _shapes(self, base: Base) -> tuple[dict[str, tuple[int, int] | None], str]:
-        """Give the shapes of a model's layers, and its architecture if their names are GGUF's."""
-        if digests := model_digests(base.layers):
-            files = [await self._contents.gguf(digest) for digest in digests]
-            shapes: dict[str, tuple[int, int] | None] = {
-                tensor.name.removesuffix(".weight"): (tensor.shape[1], tensor.shape[0])
-                for file in files
-                for tensor in file.tensors
-                if len(tensor.shape) == 2
-            }
-            return shapes, files[0].architecture
-        weights = [layer for layer in base.layers if layer.media_type == media_types.WEIGHT_FILE]
-        tensors = [
-            tensor for layer in weights for tensor in await self._contents.tensors(layer.digest)
-        ]
-        return shapes_of_files(tensors), ""
+
+async def read_shapes(
+    contents: Contents, layers: Iterable[Layer]
+) -> tuple[dict[str, Shape | None], str]:
+    """Give the shapes of a model's layers, and its architecture if their names are GGUF's.
+
+    Raises:
+        BlobNotFound: a file is not stored.
+        InvalidModel: one is damaged.
+    """
+    layers = tuple(layers)
+    if digests := model_digests(layers):
+        files = [await contents.gguf(digest) for digest in digests]
+        shapes: dict[str, Shape | None] = {
+            tensor.name.removesuffix(".weight"): (tensor.shape[1], tensor.shape[0])
+            for file in files
+            for tensor in file.tensors
+            if len(tensor.shape) == 2
+        }
+        return shapes, files[0].architecture
+    weights = [layer for layer in layers if layer.media_type == media_types.WEIGHT_FILE]
+    tensors = [tensor for layer in weights for tensor in await contents.tensors(layer.digest)]
+    return shapes_of_files(tensors), ""

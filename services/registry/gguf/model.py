@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
-
-from gguf.constants import LlamaFileType
 
 from common.errors import InvalidModel
 from services.registry.capabilities import infer_gguf_capabilities
@@ -18,11 +17,6 @@ from services.registry.parameter_size import format_parameter_size
 FORMAT = "gguf"
 
 _HIDDEN = "general.name"  # as in Ollama: it is not the model's name
-_FILE_TYPES = {
-    int(kind): kind.name.removeprefix("MOSTLY_").removeprefix("ALL_")
-    for kind in LlamaFileType
-    if kind is not LlamaFileType.GUESSED
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,7 @@ class GgufModel:
     def file_type(self) -> str:
         """The type of the weights as the file states it, else that of most of them."""
         stated = self.files[0].metadata.get("general.file_type")
-        known = _FILE_TYPES.get(stated) if isinstance(stated, int) else None
+        known = _file_types().get(stated) if isinstance(stated, int) else None
         return known or main_type(self.tensors)
 
     @property
@@ -162,3 +156,16 @@ async def read_model_info(
 
 def _shown(value: Value) -> Any:
     return value.values if isinstance(value, Array) else value
+
+
+@cache
+def _file_types() -> Mapping[int, str]:
+    """Name the types that a file can say its weights are of, by their numbers."""
+    # Imported late for the time that it takes; see `services.registry.gguf.tensors`.
+    from gguf.constants import LlamaFileType
+
+    return {
+        int(kind): kind.name.removeprefix("MOSTLY_").removeprefix("ALL_")
+        for kind in LlamaFileType
+        if kind is not LlamaFileType.GUESSED
+    }

@@ -1,11 +1,10 @@
 """The tensors of a GGUF file: what their types take, and whether they lie where they may."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from struct import Struct
-
-from gguf.constants import GGML_QUANT_SIZES
 
 from common.errors import InvalidModel
 from services.registry.gguf.cursor import Cursor
@@ -16,7 +15,6 @@ _MAX_NAME_SIZE = 1024  # ggml itself takes 64
 _LARGEST = 2**63
 
 _UINT32, _UINT64 = Struct("<I"), Struct("<Q")
-_TYPES = {int(kind): (kind.name, *sizes) for kind, sizes in GGML_QUANT_SIZES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,7 @@ def read_tensors(cursor: Cursor, count: int) -> Iterator[Tensor]:
         Incomplete: more of the file has to be read first.
         InvalidModel: one is damaged, or of a type that is not known.
     """
+    types = _types()
     for _ in range(count):
         name = read_name(cursor, _MAX_NAME_SIZE)
         dimensions = int(cursor.number(_UINT32))
@@ -56,9 +55,9 @@ def read_tensors(cursor: Cursor, count: int) -> Iterator[Tensor]:
             raise InvalidModel(f"tensor {quote(name)} has {dimensions} dimensions")
         shape = tuple(int(length) for length in cursor.numbers(_UINT64, dimensions))
         kind = int(cursor.number(_UINT32))
-        if kind not in _TYPES:
+        if kind not in types:
             raise InvalidModel(f"tensor {quote(name)} has the unknown type {kind}")
-        dtype, block, block_size = _TYPES[kind]
+        dtype, block, block_size = types[kind]
         if prod(shape) >= _LARGEST:
             raise InvalidModel(f"tensor {quote(name)} is impossibly large")
         if shape and shape[0] % block:
@@ -89,3 +88,12 @@ def main_type(tensors: Collection[Tensor]) -> str:
     for tensor in tensors:
         sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.size
     return max(sizes, key=lambda dtype: sizes[dtype], default="")
+
+
+@cache
+def _types() -> Mapping[int, tuple[str, int, int]]:
+    """Give the name of each type, the numbers in a block, and the bytes that it takes."""
+    # A second of a processor, which need not be taken before there is a GGUF file.
+    from gguf.constants import GGML_QUANT_SIZES
+
+    return {int(kind): (kind.name, *sizes) for kind, sizes in GGML_QUANT_SIZES.items()}

@@ -1,5 +1,6 @@
 """What quantising a model takes: the work, and what the model is afterwards."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +16,6 @@ from services.registry.huggingface import parse_config
 from services.registry.manifest import Layer
 from services.registry.quantize.documents import config_document, index_document
 from services.registry.quantize.file_type import FLOATS, FileType
-from services.registry.quantize.gguf_types import choose_types
 from services.registry.quantize.job import Job, SourceFile
 from services.registry.quantize.layers import choose_layers, ignored_layers
 from services.registry.quantize.safetensors_file import FilePlan
@@ -63,8 +63,11 @@ async def make_plan(contents: Contents, base: Base, wanted: FileType, blob_servi
 
 
 async def _plan_gguf(contents: Contents, base: Base, wanted: FileType, blob_service: str) -> Plan:
+    # Imported late for the time that it takes; see `services.registry.gguf.tensors`.
+    from services.registry.quantize.gguf_types import choose_types
+
     model = await read_model(contents, model_digests(base.layers))
-    types = choose_types(model, wanted)
+    types = await asyncio.to_thread(choose_types, model, wanted)
     files = [layer for layer in base.layers if layer.media_type == media_types.GGUF]
     job = Job(
         blob_service=blob_service,
@@ -78,15 +81,18 @@ async def _plan_gguf(contents: Contents, base: Base, wanted: FileType, blob_serv
 async def _plan_safetensors(
     contents: Contents, base: Base, wanted: FileType, blob_service: str
 ) -> Plan:
-    files = {layer.name: layer for layer in base.layers if layer.name}
+    # An adapter's files have names, too.
+    own = [layer for layer in base.layers if layer.media_type in media_types.SERVED_FILES]
+    files = {layer.name: layer for layer in own}
     config = await _read_config(contents, files)
     by_file = await read_tensors(contents, {path: it.digest for path, it in files.items()})
     weights = served_weights(by_file)
+    quantizes = not wanted.is_float
     tensors = [tensor for path in weights for tensor in by_file[path]]
-    layers = frozenset() if wanted.is_float else choose_layers(tensors)
+    layers = await asyncio.to_thread(choose_layers, tensors) if quantizes else frozenset()
     columns = {tensor.shape[-1] for tensor in tensors if tensor.name in layers}
     scheme = Scheme(choose_group_size(wanted, columns))
-    quantization = None if wanted.is_float else scheme.document(ignored_layers(tensors, layers))
+    quantization = scheme.document(ignored_layers(tensors, layers)) if quantizes else None
     plans = {path: FilePlan(by_file[path], wanted, layers, scheme) for path in weights}
     kept = tuple(layer for layer in base.layers if not _is_left_out(layer, by_file, weights))
     documents = await _index_documents(contents, kept, plans)
@@ -98,7 +104,7 @@ async def _plan_safetensors(
         layers=layers,
         group_size=scheme.group_size,
     )
-    described = wanted if wanted.is_float else scheme.name
+    described = scheme.name if quantizes else wanted
     return Plan(_described(base, kept, described), job, documents)
 
 

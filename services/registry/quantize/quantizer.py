@@ -1,8 +1,6 @@
 """Quantising a model on its way to becoming another, as creation uses it."""
 
 import asyncio
-import math
-import time
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
@@ -16,6 +14,7 @@ from services.registry.quantize.child import run_child
 from services.registry.quantize.file_type import FileType
 from services.registry.quantize.job import Job
 from services.registry.quantize.plan import Plan, make_plan
+from services.registry.retention import retaining
 
 _CONCURRENT = 2  # each takes all processors
 
@@ -54,7 +53,6 @@ class Quantization:
         slots: asyncio.Semaphore,
         plan: Plan,
         status: str = "",
-        keep_interval: float = 600,
     ) -> None:
         self.base = plan.base
         """The model: its description from the beginning, its layers from the end on."""
@@ -66,7 +64,6 @@ class Quantization:
         self._slots = slots
         self._plan = plan
         self._status = status
-        self._keep_interval = keep_interval
 
     async def run(self) -> AsyncGenerator[registry_pb2.Progress, None]:
         """Do the work and report it; closing this ends it.
@@ -80,7 +77,12 @@ class Quantization:
         progress = registry_pb2.Progress(status=self._status, digest=_NO_DIGEST, total=total)
         yield progress
         made: dict[str, WrittenBlob] = {}
-        async with self._slots, aclosing(self._convert(job, made)) as steps:
+        sources = {layer.digest for layer in self.base.layers}
+        async with (
+            retaining(self._blobs, lambda: sources | {blob.digest for blob in made.values()}),
+            self._slots,
+            aclosing(_convert(job, made)) as steps,
+        ):
             async for completed in steps:
                 progress.completed = min(completed, total)
                 yield progress
@@ -94,26 +96,18 @@ class Quantization:
             verb = "using existing" if blob.existed else "creating new"
             yield registry_pb2.Progress(status=f"{verb} layer {blob.digest}")
 
-    async def _convert(self, job: Job, made: dict[str, WrittenBlob]) -> AsyncGenerator[int, None]:
-        """Have the files made, by the sources' digests; give how many bytes are done with."""
-        kept_at = -math.inf
-        async with aclosing(run_child(job)) as events:
-            async for event in events:
-                if file := event.file:
-                    made[file.source] = WrittenBlob(file.digest, file.size, file.existed)
-                elif time.monotonic() - kept_at >= self._keep_interval:
-                    kept_at = time.monotonic()
-                    await self._keep_young(made.values())
-                if event.completed:
-                    yield event.completed
-
-    async def _keep_young(self, made: Iterable[WrittenBlob]) -> None:
-        """Lose nothing to collection because the work takes longer than its grace period."""
-        digests = {layer.digest for layer in self.base.layers}
-        await self._blobs.retain(digests | {blob.digest for blob in made})
-
     def _digest_of(self, path: str) -> str:
         return next(layer.digest for layer in self.base.layers if layer.name == path)
+
+
+async def _convert(job: Job, made: dict[str, WrittenBlob]) -> AsyncGenerator[int, None]:
+    """Have the files made, by the sources' digests; give how many bytes are done with."""
+    async with aclosing(run_child(job)) as events:
+        async for event in events:
+            if file := event.file:
+                made[file.source] = WrittenBlob(file.digest, file.size, file.existed)
+            if event.completed:
+                yield event.completed
 
 
 def _remade(layers: Iterable[Layer], made: Mapping[str, WrittenBlob]) -> Iterator[Layer]:

@@ -9,14 +9,13 @@ from common.rpc import open_channel
 from protos.paddock.v1 import blob_pb2
 from services.registry.blob_client import BlobClient
 from services.registry.errors import in_file
-from services.registry.quantize.gguf_file import convert_gguf
 from services.registry.quantize.job import Event, Failure, Job, MadeFile, SourceFile
 from services.registry.quantize.output import Output
 from services.registry.quantize.safetensors_file import convert_safetensors
 from services.registry.quantize.scheme import Scheme
 from services.registry.quantize.source import Source, open_source
 
-_REPORT_INTERVAL = 0.5  # seconds
+_REPORT_INTERVAL = 0.1  # seconds
 _PART = 1024 * 1024
 
 
@@ -71,6 +70,9 @@ async def _convert(
 
 async def _begin(source: Source, job: Job, progress: Callable[[int], None]) -> Output:
     if job.types is not None:
+        # Imported late for the time that it takes; see `services.registry.gguf.tensors`.
+        from services.registry.quantize.gguf_file import convert_gguf
+
         return await convert_gguf(source, job.file_type, job.types, progress)
     scheme = Scheme(job.group_size)
     return await convert_safetensors(source, job.file_type, job.layers, scheme, progress)

@@ -6,12 +6,12 @@ import re
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from common.errors import DigestMismatch, RegistryFailed, Unavailable, UploadMoved
 from protos.paddock.v1 import blob_pb2
 from services.registry.blob_client import BlobClient, BlobUpload
 from services.registry.remote.blob_source import BlobSource
+from services.registry.remote.progress import Progress
 from services.registry.remote.reading import RangeReader, WholeReader
 from services.registry.remote.retries import RetryPolicy, with_retries
 from services.registry.remote.session import RemoteSession
@@ -22,17 +22,6 @@ logger = logging.getLogger(__name__)
 _PART = 1024 * 1024
 _POLL_SECONDS = 0.2
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-
-
-@dataclass
-class Progress:
-    """How far a download is, in bytes."""
-
-    completed: int = 0
-
-    def add(self, count: int) -> None:
-        """Count what came in."""
-        self.completed += count
 
 
 class BlobDownload:

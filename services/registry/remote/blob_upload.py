@@ -18,8 +18,8 @@ from yarl import URL
 
 from common.errors import RegistryFailed
 from services.registry.blob_client import BlobClient
-from services.registry.remote.blob_download import Progress
 from services.registry.remote.errors import RemoteNotFound, Transient
+from services.registry.remote.progress import Progress
 from services.registry.remote.retries import RetryPolicy, pause
 from services.registry.remote.session import RemoteSession
 from services.registry.remote.upload_parts import Part, next_part
@@ -63,9 +63,13 @@ class BegunUploads:
         if len(self._urls) > self._most:
             del self._urls[next(iter(self._urls))]
 
-    def take(self, session: RemoteSession, digest: str) -> str | None:
-        """Give where a blob's upload can go on, and forget it."""
-        return self._urls.pop(self._key(session, digest), None)
+    def find(self, session: RemoteSession, digest: str) -> str | None:
+        """Give where a blob's upload can go on."""
+        return self._urls.get(self._key(session, digest))
+
+    def forget(self, session: RemoteSession, digest: str) -> None:
+        """Note that an upload is over, or that the registry does not know it any more."""
+        self._urls.pop(self._key(session, digest), None)
 
     @staticmethod
     def _key(session: RemoteSession, digest: str) -> tuple[str, str]:
@@ -129,13 +133,13 @@ class BlobUpload:
 
     async def _begin(self, digest: str) -> _Begun | None:
         """Begin an upload, or go on with one; None where the registry has taken it over."""
-        if url := self._begun.take(self._session, digest):
+        if url := self._begun.find(self._session, digest):
             try:
                 return await self._received(url)
             except Transient:
-                self._begun.remember(self._session, digest, url)
                 raise
             except RegistryFailed:
+                self._begun.forget(self._session, digest)
                 logger.info("%s has forgotten an upload", self._session.location.host)
         path = f"/v2/{self._session.location.repository}/blobs/uploads/"
         if source := self._mounts.get(digest):
@@ -218,7 +222,7 @@ class BlobUpload:
         async with self._session.request(
             "PUT", str(url), headers=_EMPTY, expect=(_CREATED, _NO_CONTENT, _OK)
         ):
-            self._begun.take(self._session, digest)
+            self._begun.forget(self._session, digest)
 
     @asynccontextmanager
     async def _moving(self) -> AsyncIterator[Callable[[], None]]:
@@ -265,8 +269,10 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=_LAST_PART_SECONDS)
-        task.cancel()
+        try:
+            await asyncio.wait({task}, timeout=_LAST_PART_SECONDS)
+        finally:
+            task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         raise
 

@@ -20,8 +20,8 @@ class RemoteSettings:
 
     default_registry: str = "https://registry.ollama.ai"
     hub: str = "https://huggingface.co"
-    hub_token: str = ""
-    auths: str = ""
+    hub_token: str = field(default="", repr=False)
+    auths: str = field(default="", repr=False)
     """A JSON text like Docker's `config.json`."""
 
     docker_config: Path = Path("~/.docker")

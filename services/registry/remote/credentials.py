@@ -7,7 +7,7 @@ Format: docs.docker.com/reference/cli/docker/login. Programs that it may name
 import base64
 import binascii
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ class Credentials:
     """A user's name and password, or a token that takes the place of both."""
 
     username: str = ""
-    password: str = ""
-    token: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
 
     @property
     def basic(self) -> str:

@@ -4,12 +4,15 @@ import re
 
 import aiohttp
 
-from common.errors import PaddockError, RegistryFailed, Unauthorized
+from common.errors import PaddockError, RegistryFailed, Unauthorized, Unavailable
 
 _UNAUTHORIZED = 401
 _NOT_FOUND = 404
-_TRANSIENT = frozenset({408, 425, 429})
-_SERVER_ERROR = 500
+
+TRANSIENT = frozenset({408, 425, 429})
+"""Statuses of answers that may be others later, besides those from `SERVER_ERROR` on."""
+
+SERVER_ERROR = 500
 
 _MAX_BODY = 4096
 _MAX_SHOWN = 500
@@ -50,7 +53,7 @@ async def refusal(response: aiohttp.ClientResponse) -> PaddockError:
     text = f"{status}: {await shown_body(response)}"
     if status == _UNAUTHORIZED:
         return Unauthorized(f"unauthorized: access denied ({text})")
-    if status in _TRANSIENT or status >= _SERVER_ERROR:
+    if status in TRANSIENT or status >= SERVER_ERROR:
         return Transient(text, _retry_after(response))
     return RegistryFailed(text)
 
@@ -66,8 +69,14 @@ async def shown_body(response: aiohttp.ClientResponse) -> str:
     return shown or _CONTROL.sub(" ", response.reason or "").strip() or "no reason given"
 
 
-def connection_failure(host: str, error: Exception) -> Transient:
-    """Say why a registry could not be reached, or stopped in the middle."""
+def connection_failure(host: str, error: Exception) -> PaddockError:
+    """Say why a registry could not be reached, or stopped in the middle.
+
+    Where the body of a request could not be had, it is that which went wrong.
+    """
+    cause = error.__cause__
+    if isinstance(cause, PaddockError) and not isinstance(cause, Unavailable):
+        return cause
     if isinstance(error, TimeoutError):
         return Transient(f"{host} does not answer")
     return Transient(f"the connection to {host} failed: {error or type(error).__name__}")

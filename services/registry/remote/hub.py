@@ -21,12 +21,13 @@ from services.registry.manifest import Descriptor, Manifest
 from services.registry.model_files import check_files, choose_files
 from services.registry.remote.blob_download import BlobDownload
 from services.registry.remote.client import RemoteClient
-from services.registry.remote.downloads import Downloads
 from services.registry.remote.hub_repository import HubFile, HubRepository, describe_repository
 from services.registry.remote.layers import LayerTransfers, layer_line
 from services.registry.remote.location import RegistryLocation
+from services.registry.remote.manifests import about_manifest
 from services.registry.remote.retries import with_retries
 from services.registry.remote.session import RemoteSession
+from services.registry.remote.shared_transfers import SharedTransfers
 
 _MAIN = "main"
 # Git takes larger files only through its large file storage, which has digests.
@@ -61,7 +62,7 @@ class HuggingFace:
         self._bases = bases
         self._catalog = catalog
         self._remote = remote
-        self._downloads = Downloads()
+        self._downloads = SharedTransfers()
 
     async def pull(
         self, name: ModelName, *, insecure: bool
@@ -72,15 +73,7 @@ class HuggingFace:
             RegistryFailed: there is no such repository, or the hub fails.
             InvalidModel: its files do not make a model.
         """
-        settings = self._remote.settings
-        revision = _MAIN if name.tag == DEFAULT_TAG else name.tag
-        repository = await asyncio.to_thread(
-            describe_repository,
-            settings.hub,
-            f"{name.namespace}/{name.model}",
-            revision,
-            settings.hub_token,
-        )
+        repository = await self._describe(name)
         # Paths that could lead elsewhere are refused before anything is read.
         check_files({file.path: f"sha256:{'0' * 64}" for file in repository.files})
         kinds = choose_files([file.path for file in repository.files])
@@ -95,6 +88,22 @@ class HuggingFace:
         content = await self._manifest(repository, digests)
         yield registry_pb2.Progress(status="writing manifest")
         await self._catalog.save(name, content)
+
+    async def _describe(self, name: ModelName) -> HubRepository:
+        settings = self._remote.settings
+        revision = _MAIN if name.tag == DEFAULT_TAG else name.tag
+
+        async def attempt() -> HubRepository:
+            return await asyncio.to_thread(
+                describe_repository,
+                settings.hub,
+                f"{name.namespace}/{name.model}",
+                revision,
+                settings.hub_token,
+            )
+
+        with about_manifest():
+            return await with_retries(attempt, settings.manifest_retries)
 
     def _location(
         self, repository: HubRepository, files: list[HubFile], insecure: bool
@@ -138,13 +147,21 @@ class HuggingFace:
     ) -> dict[str, str]:
         """Store the files that lie in Git; give their digests by path."""
         slots = asyncio.Semaphore(_SMALL_AT_ONCE)
+        digests: dict[str, str] = {}
 
-        async def fetch(file: HubFile) -> tuple[str, str]:
+        async def fetch(file: HubFile) -> None:
             async with slots:
                 content = await self._read(session, repository.file_path(file.path), file)
-                return file.path, (await self._blobs.write(content)).digest
+                digests[file.path] = (await self._blobs.write(content)).digest
 
-        return dict(await asyncio.gather(*(fetch(file) for file in files if not file.digest)))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for file in files:
+                    if not file.digest:
+                        group.create_task(fetch(file))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return digests
 
     async def _read(self, session: RemoteSession, path: str, file: HubFile) -> bytes:
         if file.size > _LARGEST_IN_GIT:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from common.errors import PaddockError, RegistryFailed, Unauthorized
-from services.registry.remote.errors import RemoteNotFound, Transient
+from services.registry.remote.errors import SERVER_ERROR, TRANSIENT, RemoteNotFound, Transient
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
@@ -87,7 +87,11 @@ def _refusal(error: "HfHubHTTPError") -> PaddockError:
     text = str(error).strip().splitlines()
     if isinstance(error, GatedRepoError):
         return Unauthorized(f"unauthorized: access denied ({text[-1] if text else error})")
+    status = error.response.status_code
     unknown = isinstance(error, RepositoryNotFoundError | RevisionNotFoundError)
-    if unknown or error.response.status_code == _NOT_FOUND:
+    if unknown or status == _NOT_FOUND:
         return RemoteNotFound()
-    return RegistryFailed(text[0] if text else type(error).__name__)
+    shown = text[0] if text else type(error).__name__
+    if status in TRANSIENT or status >= SERVER_ERROR:
+        return Transient(shown)
+    return RegistryFailed(shown)

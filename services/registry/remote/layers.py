@@ -1,26 +1,22 @@
 """The blobs of a model on their way in or out, several at a time, with progress."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from common.errors import PaddockError
 from protos.paddock.v1 import registry_pb2
 from services.registry.blob_client import BlobClient
 from services.registry.manifest import Descriptor
-from services.registry.remote.blob_download import Progress
-from services.registry.remote.downloads import BlobKey, Downloads
+from services.registry.remote.progress import Progress
 from services.registry.remote.session import RemoteSession
-
-logger = logging.getLogger(__name__)
+from services.registry.remote.shared_transfers import BlobKey, SharedTransfers
+from services.registry.retention import retaining
 
 _CONCURRENT_BLOBS = 8
 _TICK_SECONDS = 0.1
 _LINES_PER_TICK = 2
-_RETAIN_SECONDS = 600.0
 
 
 @dataclass
@@ -71,7 +67,7 @@ class LayerTransfers:
         verb: str,
         blobs: BlobClient,
         transfer: Transfer,
-        shared: Downloads,
+        shared: SharedTransfers,
         session: RemoteSession,
         wanted: Collection[Descriptor],
     ) -> None:
@@ -89,13 +85,16 @@ class LayerTransfers:
         Raises:
             PaddockError: what kept the first blob that failed; the others are given up.
         """
-        work = asyncio.create_task(self._fetch_all(wanted))
+        work = asyncio.create_task(self._transfer_all(wanted))
         try:
             while not work.done():
                 await asyncio.wait({work}, timeout=_TICK_SECONDS)
                 for line in self._news():
                     yield line
             await work
+            # It may have ended while whoever listens took the lines before.
+            for line in self._news():
+                yield line
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
@@ -109,27 +108,15 @@ class LayerTransfers:
         for layer in sorted(changed, key=lambda layer: layer.told_at)[:_LINES_PER_TICK]:
             yield layer.line(self._verb)
 
-    async def _fetch_all(self, wanted: Collection[str]) -> None:
-        retaining = asyncio.create_task(self._retain(wanted))
+    async def _transfer_all(self, wanted: Collection[str]) -> None:
         try:
-            async with asyncio.TaskGroup() as group:
+            async with retaining(self._blobs, lambda: wanted), asyncio.TaskGroup() as group:
                 for layer in self._layers:
-                    group.create_task(self._fetch(layer))
+                    group.create_task(self._run(layer))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        finally:
-            retaining.cancel()
 
-    async def _retain(self, wanted: Collection[str]) -> None:
-        """Keep what is here already from collection, however long the rest takes."""
-        while True:
-            await asyncio.sleep(_RETAIN_SECONDS)
-            try:
-                await self._blobs.retain(wanted)
-            except PaddockError as error:
-                logger.warning("blobs could not be retained: %s", error.message)
-
-    async def _fetch(self, layer: _Layer) -> None:
+    async def _run(self, layer: _Layer) -> None:
         blob = layer.blob
 
         async def run(progress: Progress) -> None:
@@ -137,8 +124,8 @@ class LayerTransfers:
 
         place = self._location
         key = BlobKey(place.base_urls, place.repository, place.insecure, blob.digest, blob.size)
-        async with self._slots, self._shared.join(key, run) as download:
-            layer.progress = download.progress
+        async with self._slots, self._shared.join(key, run) as transfer:
+            layer.progress = transfer.progress
             layer.started = True
-            await download.finished()
+            await transfer.finished()
         layer.finished = True

@@ -1,8 +1,9 @@
 """Manifests of other registries: fetched, and held to be a model's."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-from common.errors import InvalidModel, InvalidRequest, RegistryFailed
+from common.errors import InvalidModel, InvalidRequest, RegistryFailed, Unauthorized
 from services.registry import media_types
 from services.registry.manifest import Descriptor, Manifest, parse_manifest
 from services.registry.model_files import check_path
@@ -60,6 +61,17 @@ async def _fetch(session: RemoteSession) -> bytes:
     if _NO_GGUF.lower() in text.lower():
         raise NoGguf(f"{_BAD_REQUEST}: {text}")
     raise RegistryFailed(f"{_BAD_REQUEST}: {text}")
+
+
+@contextmanager
+def about_manifest() -> Iterator[None]:
+    """Put Ollama's words before an error about a manifest."""
+    try:
+        yield
+    except Unauthorized as error:
+        raise Unauthorized(f"pull model manifest: {error.message}") from error
+    except (RegistryFailed, InvalidModel) as error:
+        raise RegistryFailed(f"pull model manifest: {error.message}") from error
 
 
 def check_manifest(content: bytes) -> Manifest:

@@ -4,11 +4,11 @@ Protocol: distribution.github.io/distribution/spec/api, as Ollama's client speak
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Protocol
 
-from common.errors import InvalidModel, RegistryFailed, Unauthorized
+from common.errors import InvalidModel, RegistryFailed
 from common.names import ModelName
 from protos.paddock.v1 import registry_pb2
 from services.registry.blob_client import BlobClient
@@ -18,15 +18,16 @@ from services.registry.model_config import parse_model_config
 from services.registry.references import parse_new_name
 from services.registry.remote.blob_download import BlobDownload
 from services.registry.remote.client import RemoteClient
-from services.registry.remote.downloads import Downloads
 from services.registry.remote.layers import LayerTransfers, layer_line
 from services.registry.remote.manifests import (
     NoGguf,
+    about_manifest,
     blobs_of,
     check_manifest,
     fetch_manifest,
 )
 from services.registry.remote.session import RemoteSession
+from services.registry.remote.shared_transfers import SharedTransfers
 
 
 class Hub(Protocol):
@@ -58,7 +59,7 @@ class Puller:
         self._catalog = catalog
         self._remote = remote
         self._hub = hub
-        self._downloads = Downloads()
+        self._downloads = SharedTransfers()
 
     async def pull(
         self, model: str, *, insecure: bool
@@ -75,7 +76,7 @@ class Puller:
         yield _line("pulling manifest")
         session = await self._remote.session(location)
         try:
-            with _about_manifest():
+            with about_manifest():
                 content = await fetch_manifest(session, self._remote.settings.manifest_retries)
                 manifest = check_manifest(content)
         except NoGguf as error:
@@ -132,7 +133,7 @@ class Puller:
     async def _check_config(self, manifest: Manifest) -> None:
         """Hold the config to be one: lists of models read it."""
         content = await self._blobs.read(manifest.config.digest, length=manifest.config.size)
-        with _about_manifest():
+        with about_manifest():
             await asyncio.to_thread(parse_model_config, content)
 
     async def _is_releasing(self, name: ModelName, manifest: Manifest) -> bool:
@@ -144,17 +145,6 @@ class Puller:
             return bool(parse_manifest(stored.content).digests - manifest.digests)
         except InvalidModel:
             return False
-
-
-@contextmanager
-def _about_manifest() -> Iterator[None]:
-    """Put Ollama's words before an error about a manifest."""
-    try:
-        yield
-    except Unauthorized as error:
-        raise Unauthorized(f"pull model manifest: {error.message}") from error
-    except (RegistryFailed, InvalidModel) as error:
-        raise RegistryFailed(f"pull model manifest: {error.message}") from error
 
 
 def _line(status: str) -> registry_pb2.Progress:

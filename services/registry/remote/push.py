@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
-from common.errors import InvalidName, InvalidRequest, ModelNotFound
+from common.errors import InvalidRequest, ModelNotFound
 from protos.paddock.v1 import registry_pb2
 from services.registry import media_types
 from services.registry.blob_client import BlobClient
@@ -12,12 +12,12 @@ from services.registry.manifest import Manifest, parse_manifest
 from services.registry.references import parse_name
 from services.registry.remote.blob_upload import BegunUploads, BlobUpload
 from services.registry.remote.client import RemoteClient
-from services.registry.remote.downloads import Downloads
 from services.registry.remote.layers import LayerTransfers
 from services.registry.remote.location import RegistryLocation
 from services.registry.remote.manifests import blobs_of
 from services.registry.remote.retries import with_retries
 from services.registry.remote.session import RemoteSession
+from services.registry.remote.shared_transfers import SharedTransfers
 
 _PUSHED = (200, 201, 202, 204)
 
@@ -35,7 +35,7 @@ class Pusher:
         self._blobs = blobs
         self._catalog = catalog
         self._remote = remote
-        self._uploads = Downloads()
+        self._uploads = SharedTransfers()
         self._begun = BegunUploads()
 
     async def push(
@@ -86,7 +86,7 @@ class Pusher:
         for layer in manifest.layers:
             try:
                 parent = self._remote.locate(layer.parent, insecure=target.insecure)
-            except InvalidName:
+            except InvalidRequest:  # a stranger may have written it
                 continue
             if parent.host == target.host and parent.repository != target.repository:
                 found[layer.digest] = parent.repository

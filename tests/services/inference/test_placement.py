@@ -7,15 +7,23 @@ from services.inference.placement import (
     LOADING,
     READY,
     Candidate,
+    Wanted,
     choose,
     may_find_room,
     room,
     slots,
 )
 
+M = Wanted("m")
+TUNED = Wanted("m", adapter=True)
 
-def model(weights: str, state: int = READY, **fields: object) -> worker_pb2.WorkerModel:
+
+def model(
+    weights: str, state: int = READY, *, adapter: bool = False, **fields: object
+) -> worker_pb2.WorkerModel:
     spec = model_pb2.ModelSpec(weights=weights)
+    if adapter:
+        spec.adapter.rank = 8
     return worker_pb2.WorkerModel(spec=spec, state=state, **fields)  # type: ignore[arg-type]
 
 
@@ -29,7 +37,8 @@ def worker(
     status = worker_pb2.WorkerStatus(
         memory_budget=100, memory_used=used, models=models, draining=draining
     )
-    return Candidate(address, status, in_flight or {})
+    needs = {Wanted(weights): count for weights, count in (in_flight or {}).items()}
+    return Candidate(address, status, needs)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +67,31 @@ def worker(
     ],
 )
 def test_choose(candidates: list[Candidate], excluded: list[str], chosen: str | None) -> None:
-    assert choose(candidates, "m", excluded) == chosen
+    assert choose(candidates, M, excluded) == chosen
+
+
+@pytest.mark.parametrize(
+    ("wanted", "candidates", "chosen"),
+    [
+        (TUNED, [worker("a", model("m")), worker("b", model("m", adapter=True))], "b"),
+        (TUNED, [worker("a", model("m")), worker("b", model("m", LOADING, adapter=True))], "b"),
+        (TUNED, [worker("a", model("m"), used=50), worker("b")], "b"),
+        (TUNED, [worker("a", model("x", adapter=True), used=50), worker("b")], "b"),
+        (TUNED, [worker("a", in_flight={"m": 1}), worker("b")], "b"),
+        (M, [worker("a"), worker("b", model("m", adapter=True))], "b"),
+    ],
+)
+def test_an_adapter_goes_where_its_base_takes_adapters(
+    wanted: Wanted, candidates: list[Candidate], chosen: str
+) -> None:
+    assert choose(candidates, wanted) == chosen
+
+
+def test_an_adapter_waits_for_the_room_of_its_base() -> None:
+    """It needs an engine of its own where the base's takes none."""
+    assert may_find_room([worker("a", model("m", running=1))], TUNED)
+    assert not may_find_room([worker("a", model("m", running=1, adapter=True))], TUNED)
+    assert not may_find_room([worker("a", model("m", running=1, adapter=True))], M)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +107,12 @@ def test_choose(candidates: list[Candidate], excluded: list[str], chosen: str | 
 def test_room_may_be_found_only_where_another_model_works(
     other: worker_pb2.WorkerModel, expected: bool
 ) -> None:
-    assert may_find_room([worker("a", other)], "m") is expected
+    assert may_find_room([worker("a", other)], M) is expected
 
 
 def test_room_may_be_found_where_this_router_works_with_another_model() -> None:
-    assert may_find_room([worker("a", model("x"), in_flight={"x": 1})], "m")
-    assert not may_find_room([worker("a", model("x"), in_flight={"m": 1})], "m")
+    assert may_find_room([worker("a", model("x"), in_flight={"x": 1})], M)
+    assert not may_find_room([worker("a", model("x"), in_flight={"m": 1})], M)
 
 
 BUSY = [worker("a", model("x", running=1), used=50)]
@@ -98,7 +131,7 @@ BUSY = [worker("a", model("x", running=1), used=50)]
     ],
 )
 def test_a_refusal_holds_until_there_may_be_room(later: list[Candidate], changed: bool) -> None:
-    assert (room(BUSY, "m") != room(later, "m")) is changed
+    assert (room(BUSY, M) != room(later, M)) is changed
 
 
 def test_slots_are_summed_over_replicas() -> None:

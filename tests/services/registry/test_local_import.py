@@ -10,7 +10,7 @@ from common.errors import InvalidRequest
 from protos.paddock.v1 import registry_pb2
 from services.registry.local_import import LocalImport
 from tests.services.registry.model_folders import llama
-from tests.services.registry.running import Registry, blob_path, digest_of
+from tests.services.registry.running import Registry, digest_of
 
 LARGE = 400_000_000
 
@@ -37,17 +37,6 @@ async def test_files_become_blobs(registry: Registry, files: dict[str, Path]) ->
     assert local.digests == {path: digest_of(content) for path, content in llama().items()}
     assert registry.stored_blobs() == set(local.digests.values())
     assert [step.status for step in steps] == [f"importing {path}" for path in files for _ in "ab"]
-
-
-async def test_a_long_import_keeps_its_first_files_young(
-    registry: Registry, files: dict[str, Path]
-) -> None:
-    local = LocalImport(registry.blobs, files, keep_interval=0)
-    async for progress in local.run():
-        if progress.status == "importing config.json" and progress.digest:
-            first = blob_path(registry.folder, progress.digest)
-            os.utime(first, (0, 0))
-    assert first.stat().st_mtime > 0
 
 
 async def test_an_import_that_is_broken_off_leaves_nothing(

@@ -49,6 +49,7 @@ def test_tensors_are_read_in_the_order_of_the_file() -> None:
         (header(a=tensor("F32", [-1], 0, 4)), 4, "greater than or equal to 0"),
         (header(a=tensor("F33", [1], 0, 4)), 4, "unknown type F33"),
         (header(a=tensor("F32", [2], 0, 4)), 4, "tensor a is misplaced"),
+        (header(**{"a." * 9999: tensor("F32", [1], 0, 4)}), 4, "a name of 19998 characters"),
         (header(a=tensor("F32", [1], 4, 8)), 8, "tensor a is misplaced"),
         (header(a=tensor("F32", [1], 0, 4), b=tensor("F32", [1], 2, 6)), 6, "b is misplaced"),
         (header(a=tensor("F32", [4], 0, 16)), 15, "truncated: 16 bytes of tensors"),

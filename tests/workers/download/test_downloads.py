@@ -177,7 +177,7 @@ async def test_whole_ranges_that_the_disk_lost_are_read_again(
     assert sum(arrived) == size(spec)
 
 
-@pytest.mark.parametrize("damage", [b"", b"\1", b"\1" * 99])
+@pytest.mark.parametrize("damage", [b"", b"\1", b"\1" * 99], ids=["none", "short", "long"])
 async def test_a_journal_of_another_length_counts_for_nothing(
     cache: FileCache, server: RangeServer, spec: model_pb2.ModelSpec, tmp_path: Path, damage: bytes
 ) -> None:

@@ -71,6 +71,21 @@ def layers(registry: Registry, name: str) -> list[dict[str, Any]]:
     return [layer for layer in found if layer["mediaType"] == ADAPTER]
 
 
+async def test_a_stored_adapter_for_another_model(registry: Registry) -> None:
+    await registry.create("base", base())
+    await create(registry, "tuned", peft())
+    assert (await registry.resolve("tuned")).spec.adapter.rank == 8
+    other = WEIGHTS | {f"{QUERY}.weight": ("BF16", [32, 64])}
+    await registry.create("other", llama(model__safetensors=safetensors(other)))
+    # As a manifest that somebody put into the store, or pulled.
+    path = registry.folder / "manifests/registry.ollama.ai/library/other/latest"
+    manifest = json.loads(path.read_bytes())
+    manifest["layers"] += layers(registry, "tuned")
+    path.write_bytes(json.dumps(manifest).encode())
+    with pytest.raises(InvalidModel, match=r"model 'other:latest' is damaged.*does not fit"):
+        await registry.resolve("other")
+
+
 async def test_pefts_files(registry: Registry) -> None:
     await registry.create("base", base())
     files = peft()

@@ -144,6 +144,28 @@ async def test_a_second_copy_of_the_weights_is_left_out(registry: Registry) -> N
     assert not {"consolidated.safetensors", "params.json"} & (await files_of(registry, "x")).keys()
 
 
+@pytest.mark.parametrize("wanted", ["q8_0", "f16"])
+async def test_an_adapter_stays_as_it_is(registry: Registry, wanted: str) -> None:
+    index = {"weight_map": dict.fromkeys(decoder(), "model.safetensors")}
+    files = model_files(decoder()) | {"model.safetensors.index.json": as_json(index)}
+    await registry.create("base", files)
+    matrices = {
+        f"base_model.model.{Q_PROJ}.lora_A.weight": random_matrix(8, 64),
+        f"base_model.model.{Q_PROJ}.lora_B.weight": random_matrix(64, 8),
+    }
+    adapter = {
+        "adapter_config.json": as_json({"peft_type": "LORA", "r": 8, "lora_alpha": 16}),
+        "adapter_model.safetensors": write_safetensors(matrices),
+    }
+    await registry.create_from("tuned", "base", adapters=await registry.upload(adapter))
+    await registry.create_from("small", "tuned", quantize=wanted)
+    made = await files_of(registry, "small")
+    assert {path: made[path] for path in adapter} == adapter
+    assert (await registry.resolve("small")).spec.adapter.rank == 8
+    shown = await registry.show("small")
+    assert not [it.name for it in shown.tensors if "lora" in it.name]
+
+
 @pytest.mark.parametrize(
     ("dtype", "wanted", "name"), [("F32", "BF16", "bfloat16"), ("BF16", "f32", "float32")]
 )

@@ -22,9 +22,10 @@ def settings(hub: FakeHub, tmp_path: Path) -> RemoteSettings:
         default_registry=hub.url,
         hub=hub.url,
         docker_config=tmp_path / "docker",
-        stall_timeout=0.5,
+        stall_timeout=2,
         window=4,
         retries=RetryPolicy(tries=3, first_pause=0.01),
+        manifest_retries=RetryPolicy(tries=3, first_pause=0.01),
     )
 
 

@@ -30,6 +30,9 @@ class Hub:
 
     files: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
     private: bool = False
+    failures: int = 0
+    """How often it has too much to do to describe a repository."""
+
     url: str = ""
     asked: Counter[str] = field(default_factory=Counter)
 
@@ -37,6 +40,9 @@ class Hub:
         return web.json_response({"error": "Repository is not GGUF"}, status=400)
 
     async def describe(self, request: web.Request) -> web.Response:
+        if self.failures:
+            self.failures -= 1
+            return web.json_response({"error": "busy"}, status=503)
         if refused := self._refusal(request):
             return refused
         revision = REVISIONS.get(request.match_info["revision"], "")
@@ -94,6 +100,7 @@ async def paddock(folder: Path, hub: Hub, token: str = "") -> AsyncIterator[Regi
         hub_token=token,
         docker_config=folder / "docker",
         retries=RetryPolicy(tries=2, first_pause=0.01),
+        manifest_retries=RetryPolicy(tries=2, first_pause=0.01),
     )
     async with running_registry(folder, remote=settings) as running:
         yield running
@@ -144,10 +151,20 @@ async def test_a_repository_for_those_who_are_known(hub: Hub, tmp_path: Path) ->
         assert (await pull(registry, "hf.co/team/llama"))[-1] == "success"
 
 
+async def test_a_hub_that_has_too_much_to_do_is_asked_again(hub: Hub, tmp_path: Path) -> None:
+    hub.files[REVISIONS["main"]] = llama()
+    async with paddock(tmp_path, hub) as registry:
+        hub.failures = 1
+        assert (await pull(registry, "hf.co/team/llama"))[-1] == "success"
+        hub.failures = 100
+        with pytest.raises(RegistryFailed, match=r"^pull model manifest: max retries exceeded"):
+            await pull(registry, "hf.co/team/llama:v2")
+
+
 async def test_what_cannot_be_pulled(hub: Hub, tmp_path: Path) -> None:
     hub.files[REVISIONS["main"]] = {"README.md": b"nothing here"}
     async with paddock(tmp_path, hub) as registry:
-        with pytest.raises(RegistryFailed, match="file does not exist"):
+        with pytest.raises(RegistryFailed, match=r"^pull model manifest: file does not exist$"):
             await pull(registry, "hf.co/team/llama:nonsense")
         with pytest.raises(RegistryFailed, match="file does not exist"):
             await pull(registry, "hf.co/team/unknown")

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import InvalidRequest, ModelNotFound, RegistryFailed, Unauthorized
+from common.errors import (
+    BlobNotFound,
+    InvalidRequest,
+    ModelNotFound,
+    RegistryFailed,
+    Unauthorized,
+)
 from common.names import ModelName
 from common.rpc import rpc_errors
 from protos.paddock.v1 import registry_pb2
@@ -19,7 +25,7 @@ from services.registry.remote.retries import RetryPolicy
 from tests.servers.docker_registry import PASSWORD, USER, DockerRegistry, running_registry
 from tests.servers.faulty_proxy import running_proxy
 from tests.services.registry.model_folders import llama
-from tests.services.registry.running import Registry
+from tests.services.registry.running import Registry, digest_of
 from tests.services.registry.running import running_registry as running_paddock
 
 PATIENCE = RetryPolicy(tries=3, first_pause=0.01)
@@ -101,6 +107,29 @@ async def test_an_upload_that_breaks_off_is_tried_again(
         assert proxy.cuts == 1
         assert proxy.sent > len(large)
         assert await docker_blob(docker, "large/model", here, large) == large
+
+
+async def test_a_blob_that_is_lost_here_is_not_the_registrys_fault(
+    docker: DockerRegistry, tmp_path: Path
+) -> None:
+    async with paddock(tmp_path) as here:
+        name = f"{docker.host}/lost/model:v1"
+        await here.create(name, llama(), system="Be brief.")
+        here.lose(digest_of(b"Be brief."))
+        with pytest.raises(BlobNotFound, match=digest_of(b"Be brief.")):
+            await push(here, f"http://{name}")
+
+
+async def test_a_parent_that_a_stranger_named_does_no_harm(tmp_path: Path) -> None:
+    async with paddock(tmp_path) as here:
+        nowhere = ModelName.parse("127.0.0.1:1/team/llama:v1")
+        await here.create(str(nowhere), llama())
+        manifest = json.loads(await content(here, str(nowhere)))
+        for layer in manifest["layers"]:
+            layer["from"] = "http://127.0.0.1:1/team/base"
+        await here.blobs.write_manifest(nowhere, json.dumps(manifest).encode())
+        with pytest.raises(RegistryFailed, match=r"the connection to 127\.0\.0\.1:1 failed"):
+            await push(here, str(nowhere), insecure=False)
 
 
 async def test_a_push_that_is_cancelled_goes_on(docker: DockerRegistry, tmp_path: Path) -> None:

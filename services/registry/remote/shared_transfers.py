@@ -1,15 +1,15 @@
-"""Downloads that several pulls share."""
+"""Blobs on their way in or out that several pulls or pushes share."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from services.registry.remote.blob_download import Progress
+from services.registry.remote.progress import Progress
 
 
 class BlobKey(NamedTuple):
-    """What makes two downloads the same: the place, as well as what it says lies there."""
+    """What makes two transfers the same: the place, as well as what it says lies there."""
 
     base_urls: tuple[str, ...]
     repository: str
@@ -18,8 +18,8 @@ class BlobKey(NamedTuple):
     size: int
 
 
-class SharedDownload:
-    """A download that runs for as long as anybody waits for it."""
+class SharedTransfer:
+    """A transfer that runs for as long as anybody waits for it."""
 
     def __init__(self, run: Callable[[Progress], Awaitable[None]]) -> None:
         self.progress = Progress()
@@ -27,7 +27,7 @@ class SharedDownload:
         self._task = asyncio.ensure_future(run(self.progress))
 
     async def finished(self) -> None:
-        """Wait for the end; who is cancelled here does not cancel the download."""
+        """Wait for the end; who is cancelled here does not cancel the transfer."""
         await asyncio.shield(self._task)
 
     async def cancel(self) -> None:
@@ -36,28 +36,28 @@ class SharedDownload:
         await asyncio.gather(self._task, return_exceptions=True)
 
 
-class Downloads:
-    """The downloads that run in this process."""
+class SharedTransfers:
+    """The transfers of one kind that run in this process."""
 
     def __init__(self) -> None:
-        self._running: dict[BlobKey, SharedDownload] = {}
+        self._running: dict[BlobKey, SharedTransfer] = {}
 
     @asynccontextmanager
     async def join(
         self, key: BlobKey, run: Callable[[Progress], Awaitable[None]]
-    ) -> AsyncIterator[SharedDownload]:
-        """Wait for a download with all others who do; `run` begins it if there is none.
+    ) -> AsyncIterator[SharedTransfer]:
+        """Wait for a transfer with all others who do; `run` begins it if there is none.
 
         The last one who leaves ends it.
         """
-        download = self._running.get(key)
-        if download is None:
-            download = self._running[key] = SharedDownload(run)
-        download.waiting += 1
+        transfer = self._running.get(key)
+        if transfer is None:
+            transfer = self._running[key] = SharedTransfer(run)
+        transfer.waiting += 1
         try:
-            yield download
+            yield transfer
         finally:
-            download.waiting -= 1
-            if not download.waiting:
+            transfer.waiting -= 1
+            if not transfer.waiting:
                 del self._running[key]
-                await download.cancel()
+                await transfer.cancel()

@@ -1,0 +1,76 @@
+"""Room for engines, within the budget: whoever is idle gives way."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from workers.lora.sharing import EngineKey
+from workers.residents import Holding, Residents, choose_victims
+from workers.slot import READY, UNLOADING, Slot
+
+
+class EngineRoom:
+    """Gives out the memory of a worker, to one engine after another.
+
+    Args:
+        slots: all engines, in whatever state.
+        residents: who uses them.
+        budget: bytes that they may take together.
+        drop: begins to end an idle engine; its slot's `gone` tells when the memory is free.
+    """
+
+    def __init__(
+        self,
+        slots: Mapping[EngineKey, Slot],
+        residents: Residents,
+        budget: int,
+        drop: Callable[[Slot], None],
+    ) -> None:
+        self._slots = slots
+        self._residents = residents
+        self._budget = budget
+        self._drop = drop
+        self._admission = asyncio.Lock()
+
+    async def take(self, slot: Slot, memory: int) -> None:
+        """Take memory for an engine; evict what must go, and wait until it is free.
+
+        Raises:
+            NoRoom: what is in use leaves no room.
+        """
+        async with self._admission:
+            await self._make_room(memory)
+            slot.memory = memory
+
+    async def evict_one(self) -> bool:
+        """End the idle engine that is missed least; False where none is idle."""
+        async with self._admission:
+            idle = [it for it in map(self._holding, self._slots.values()) if it.evictable]
+            if not idle:
+                return False
+            victim = self._slots[min(idle, key=lambda it: (it.pinned, it.used_at)).engine]
+            self._drop(victim)
+            await victim.gone.wait()
+        return True
+
+    async def _make_room(self, need: int) -> None:
+        while True:
+            leaving = [slot for slot in self._slots.values() if slot.state == UNLOADING]
+            if not leaving:
+                holdings = [self._holding(slot) for slot in self._slots.values()]
+                leaving = [self._slots[it] for it in choose_victims(holdings, need, self._budget)]
+            if not leaving:
+                return
+            for slot in leaving:
+                self._drop(slot)
+            await asyncio.gather(*(slot.gone.wait() for slot in leaving))
+
+    def _holding(self, slot: Slot) -> Holding:
+        residents = self._residents.of(slot.key)
+        busy = any(resident.active for resident in residents)
+        return Holding(
+            slot.key,
+            slot.memory,
+            evictable=slot.state == READY and not busy,
+            used_at=max((resident.used_at for resident in residents), default=0.0),
+            pinned=any(resident.pinned for resident in residents),
+        )
