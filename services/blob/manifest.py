@@ -57,4 +57,4 @@ def _digest(descriptor: Any) -> str:
 
 def _size(descriptor: dict[str, Any]) -> int | None:
     size = descriptor.get("size")
-    return size if isinstance(size, int) else None
+    return size if isinstance(size, int) and not isinstance(size, bool) else None

@@ -40,7 +40,8 @@ class Cache(Generic[K, V]):
             self._kept.move_to_end(key)
             return self._kept[key].value
         if key not in self._loads:
-            self._loads[key] = asyncio.create_task(self._load_and_keep(key))
+            load = self._loads[key] = asyncio.create_task(self._load_and_keep(key))
+            load.add_done_callback(_take_note)
         # The load outlives a caller that goes away: another may be waiting for it.
         return await asyncio.shield(self._loads[key])
 
@@ -60,3 +61,9 @@ class Cache(Generic[K, V]):
         while self._size > self._capacity:
             _, oldest = self._kept.popitem(last=False)
             self._size -= oldest.size
+
+
+def _take_note(load: asyncio.Task[Any]) -> None:
+    """Look at how a load ended, for all who waited may have gone."""
+    if not load.cancelled():
+        load.exception()

@@ -25,6 +25,9 @@ from services.registry.tokenizer import Tokenizer, parse_tokenizer, read_vocabul
 
 logger = logging.getLogger(__name__)
 
+MAX_PARAMETERS = 1024 * 1024
+"""Bytes of a model's parameters as JSON; each of them is shown in a line of its own."""
+
 _MAX_TEXT = 16 * 1024 * 1024
 _MAX_JSON = 16 * 1024 * 1024
 _MAX_LARGE_JSON = 128 * 1024 * 1024
@@ -66,6 +69,13 @@ class Contents:
     async def document(self, digest: str, *, large: bool = False) -> Mapping[str, Any]:
         """Read a JSON object; a large one lists tokens or tensors."""
         document = await self._documents.get((digest, _json_limit(large)))
+        if not isinstance(document, dict):
+            raise InvalidModel("not a JSON object")
+        return document
+
+    async def parameters(self, digest: str) -> Mapping[str, Any]:
+        """Read a model's parameters."""
+        document = await self._documents.get((digest, MAX_PARAMETERS))
         if not isinstance(document, dict):
             raise InvalidModel("not a JSON object")
         return document

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from common.errors import InvalidRequest
 from common.names import ModelName
 from protos.paddock.v1 import registry_pb2
 from services.registry import media_types
@@ -15,7 +16,7 @@ from services.registry.base_model import Base, BaseModels
 from services.registry.blob_client import BlobClient
 from services.registry.capabilities import replace_template
 from services.registry.catalog import Catalog
-from services.registry.contents import Contents
+from services.registry.contents import MAX_PARAMETERS, Contents
 from services.registry.creation_request import CreationRequest, Template, check_request
 from services.registry.info import apply_info
 from services.registry.legacy import is_legacy, read_modelfile
@@ -118,8 +119,11 @@ class Creator:
             changes.append((media_types.SYSTEM, request.system.encode()))
         if request.parameters:
             current = base.layer(media_types.PARAMETERS)
-            own = await self._contents.document(current.digest) if current else {}
-            changes.append((media_types.PARAMETERS, orjson.dumps({**own, **request.parameters})))
+            own = await self._contents.parameters(current.digest) if current else {}
+            content = orjson.dumps({**own, **request.parameters})
+            if len(content) > MAX_PARAMETERS:
+                raise InvalidRequest(f"parameters can have {MAX_PARAMETERS} bytes")
+            changes.append((media_types.PARAMETERS, content))
         if request.messages:
             changes.append((media_types.MESSAGES, encode_messages(request.messages)))
         changes.extend((media_types.LICENSE, text.encode()) for text in request.licenses)

@@ -40,7 +40,7 @@ async def read_customization(contents: Contents, manifest: Manifest) -> Customiz
     return Customization(
         template=await last(media_types.TEMPLATE, media_types.PROMPT),
         system=await last(media_types.SYSTEM),
-        parameters=await contents.document(parameters[-1].digest) if parameters else {},
+        parameters=await contents.parameters(parameters[-1].digest) if parameters else {},
         messages=tuple(decode_messages(messages)) if messages else (),
         licenses=tuple([await contents.text(layer.digest) for layer in licenses]),
     )

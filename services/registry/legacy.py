@@ -1,5 +1,6 @@
 """The older forms of a create request: a Modelfile as a text, or by its path on the server."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from services.registry.errors import unquoted
 from services.registry.local_import import is_gguf_file
 from services.registry.server_files import ServerFiles
 
+_SHARD = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
 _PATHS = ("/", ".", "~")
 _OWN_FIELDS = ("model", "modelfile", "path", "quantize")
 _FIELD_NAMES = {
@@ -145,5 +147,15 @@ def _model_files(files: ServerFiles, source: str, place: Path | None) -> Mapping
             return found
         raise InvalidModel("no files provided to convert")
     if is_gguf_file(path):
-        return {path.name: path}
+        return {each.name: each for each in _shards(files, path)}
     raise InvalidModel(f'"{source}" is neither a GGUF file nor the folder of a model')
+
+
+def _shards(files: ServerFiles, path: Path) -> list[Path]:
+    """Give all shards of the model that a file is one of, as llama.cpp takes them."""
+    match = _SHARD.fullmatch(path.name)
+    if not match:
+        return [path]
+    numbers = range(1, int(match["count"]) + 1)
+    names = (f"{match['stem']}-{number:05}-of-{match['count']}.gguf" for number in numbers)
+    return [files.find(name, path.parent) for name in names]

@@ -29,7 +29,7 @@ class Descriptor(Document):
 
     media_type: str = Field(validation_alias="mediaType", serialization_alias="mediaType")
     digest: Digest
-    size: int = Field(ge=0)
+    size: int = Field(ge=0, strict=True)
 
 
 class Layer(Descriptor):

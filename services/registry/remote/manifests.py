@@ -1,5 +1,6 @@
 """Manifests of other registries: fetched, and held to be a model's."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,9 +8,11 @@ from common.errors import InvalidModel, InvalidRequest, RegistryFailed, Unauthor
 from services.registry import media_types
 from services.registry.manifest import Descriptor, Manifest, parse_manifest
 from services.registry.model_files import check_path
+from services.registry.remote.errors import Transient
 from services.registry.remote.retries import RetryPolicy, with_retries
 from services.registry.remote.session import RemoteSession
 
+_MANIFEST_SECONDS = 60.0
 _MAX_MANIFEST = 4 * 1024 * 1024
 _MAX_CONFIG = 16 * 1024 * 1024
 _MAX_BLOB = 2**43  # 8 TiB
@@ -36,7 +39,11 @@ async def fetch_manifest(session: RemoteSession, policy: RetryPolicy) -> bytes:
     """
 
     async def attempt() -> bytes:
-        return await _fetch(session)
+        try:
+            async with asyncio.timeout(_MANIFEST_SECONDS):
+                return await _fetch(session)
+        except TimeoutError as error:
+            raise Transient(f"{session.location.host} takes too long") from error
 
     return await with_retries(attempt, policy)
 

@@ -105,6 +105,7 @@ class Puller:
                 yield line
         # Each digest was verified while the bytes were written.
         yield _line("verifying sha256 digest")
+        await self._check_sizes(manifest)
         await self._check_config(manifest)
         yield _line("writing manifest")
         unused = await self._is_releasing(name, manifest)
@@ -129,6 +130,16 @@ class Puller:
         async with aclosing(layers.run(manifest.digests)) as lines:
             async for line in lines:
                 yield line
+
+    async def _check_sizes(self, manifest: Manifest) -> None:
+        """Compare the manifest's sizes with those of blobs that were here already."""
+        sizes = await self._blobs.sizes(manifest.digests)
+        for blob in blobs_of(manifest):
+            if sizes.get(blob.digest, blob.size) != blob.size:
+                raise RegistryFailed(
+                    f"{blob.digest} has {sizes[blob.digest]} bytes where its manifest says "
+                    f"{blob.size}"
+                )
 
     async def _check_config(self, manifest: Manifest) -> None:
         """Hold the config to be one: lists of models read it."""

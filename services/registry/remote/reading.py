@@ -1,10 +1,11 @@
 """The bytes of a blob at another registry, in order, whatever happens on the way."""
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import aclosing
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from common.errors import RegistryFailed
 from services.registry.remote.blob_source import BlobSource
@@ -15,13 +16,69 @@ from services.registry.remote.window import RANGE_SIZE, Window
 Received: TypeAlias = Callable[[int], None]
 """Is told how many bytes have come in."""
 
-_Tasks: TypeAlias = "deque[asyncio.Task[bytearray]]"
+# Connections at the start. On a slow line more of them would only share it: of what is on its
+# way when a pull breaks off, nothing but the first range is kept.
+_FIRST_RANGES = 2
+_FAST_SECONDS = 2.0
+_SLOW_SECONDS = 10.0
+
+
+class _Range:
+    """Bytes from `start` up to but not including `end`, on their way."""
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
+        self.received = 0
+        self._held = bytearray()
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def missing(self) -> int:
+        """Bytes that have not come yet."""
+        return self.end - self.start - self.received
+
+    def fetch(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let the bytes come in while others are taken."""
+        self._task = asyncio.create_task(work)
+        self._task.add_done_callback(lambda _: self._news.set())
+
+    def add(self, piece: bytes) -> None:
+        """Take bytes in."""
+        self.received += len(piece)
+        self._held += piece
+        self._news.set()
+
+    async def take(self) -> AsyncGenerator[bytearray, None]:
+        """Give the bytes as they come.
+
+        Raises:
+            RegistryFailed: they could not be had.
+        """
+        assert self._task
+        ended = False
+        while not ended:
+            await self._news.wait()
+            self._news.clear()
+            ended = self._task.done()
+            held, self._held = self._held, bytearray()
+            if held:
+                yield held
+        await self._task
+
+    async def cancel(self) -> None:
+        """Forget what has not been taken."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
 
 class RangeReader:
     """Reads ranges of one blob in parallel, each tried again by itself.
 
-    Ranges wait in memory until all before them have been taken.
+    The first is given as it comes; the others wait in memory until it is through. There are
+    more of them at once as long as they come fast.
     """
 
     def __init__(
@@ -31,6 +88,7 @@ class RangeReader:
         self._window = window
         self._policy = policy
         self._received = received
+        self._at_once = min(_FIRST_RANGES, window.share)
 
     async def read(self, start: int, size: int) -> AsyncGenerator[bytearray, None]:
         """Give the bytes from `start` to the end.
@@ -38,57 +96,59 @@ class RangeReader:
         Raises:
             RegistryFailed: a range could not be had in all tries, or is not what was asked.
         """
-        running: _Tasks = deque()
+        running: deque[_Range] = deque()
         position = start
         try:
             while position < size or running:
                 position = await self._begin(running, position, size)
-                yield await running[0]
+                async with aclosing(running[0].take()) as pieces:
+                    async for piece in pieces:
+                        yield piece
                 running.popleft()
                 self._window.give_back()
         finally:
-            await self._abandon(running)
+            await asyncio.gather(*(each.cancel() for each in running))
+            for _ in running:
+                self._window.give_back()
 
-    async def _begin(self, running: _Tasks, position: int, size: int) -> int:
+    async def _begin(self, running: deque[_Range], position: int, size: int) -> int:
         """Start as many ranges as there is room for; give where the next one begins.
 
         The first one waits for room. Its successors do not: they must not keep another
         download waiting that has none at all.
         """
-        while position < size and len(running) < self._window.share:
+        while position < size and len(running) < self._at_once:
             if not running:
                 await self._window.take()
             elif not await self._window.take_free():
                 break
-            end = min(position + RANGE_SIZE, size)
-            running.append(asyncio.create_task(self._fetch(position, end)))
-            position = end
+            begun = _Range(position, min(position + RANGE_SIZE, size))
+            begun.fetch(self._fetch(begun))
+            running.append(begun)
+            position = begun.end
         return position
 
-    async def _abandon(self, running: _Tasks) -> None:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        for _ in running:
-            self._window.give_back()
-
-    async def _fetch(self, start: int, end: int) -> bytearray:
-        content = bytearray()
-
+    async def _fetch(self, wanted: _Range) -> None:
         async def attempt() -> None:
-            await self._fetch_rest(content, start, end)
+            await self._fetch_rest(wanted)
 
+        started = time.monotonic()
         await with_retries(attempt, self._policy)
-        return content
+        elapsed = time.monotonic() - started
+        if elapsed < _FAST_SECONDS:
+            self._at_once = min(self._at_once + 1, self._window.share)
+        elif elapsed > _SLOW_SECONDS:
+            self._at_once = max(self._at_once - 1, 1)
 
-    async def _fetch_rest(self, content: bytearray, start: int, end: int) -> None:
-        """Append what is missing; what came before a failure stays."""
-        async with self._source.open_range(start + len(content), end) as response:
+    async def _fetch_rest(self, wanted: _Range) -> None:
+        """Take in what is missing; what came before a failure stays."""
+        place = wanted.start + wanted.received
+        async with self._source.open_range(place, wanted.end) as response:
             async for piece in response.content.iter_any():
-                wanted = piece[: end - start - len(content)]
-                content += wanted
-                self._received(len(wanted))
-        if start + len(content) < end:
+                kept = piece[: wanted.missing]
+                wanted.add(kept)
+                self._received(len(kept))
+        if wanted.missing:
             raise Transient("the connection ended early")
 
 

@@ -45,11 +45,13 @@ async def pause(pauses: Iterator[float], error: Transient) -> None:
     """Wait before the next try, for as long as the registry wants at least.
 
     Raises:
-        Transient: that was the last try.
+        Transient: that was the last try, or the registry wants more patience than there is.
     """
     seconds = next(pauses, None)
+    if error.retry_after > _LONGEST_WAIT:
+        raise error
     if seconds is None:
         raise Transient(f"max retries exceeded: {error.message}") from error
-    wait = min(max(seconds, error.retry_after), _LONGEST_WAIT)
+    wait = max(min(seconds, _LONGEST_WAIT), error.retry_after)
     logger.info("trying again in %.1f s: %s", wait, error.message)
     await asyncio.sleep(wait)

@@ -143,6 +143,7 @@ class RemoteSession:
             raise RegistryFailed("http: no Location header in response")
         try:
             url = response.url.join(URL(location, encoded=True))
+            _ = url.port  # which may be no port at all
         except ValueError as error:
             raise RegistryFailed("the registry redirects to no URL") from error
         downgraded = response.url.scheme == "https" and url.scheme == "http"

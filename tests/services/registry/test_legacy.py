@@ -260,8 +260,6 @@ async def test_a_folder_of_shards(registry: Registry, root: Path) -> None:
     write_folder(root / "tiny", shards(2))
     await registry.create("x", modelfile="FROM ./tiny")
     assert len((await registry.resolve("x")).spec.files) == 2
-    with pytest.raises(InvalidModel, match="is one of 2 shards; the others are missing"):
-        await registry.create("x", modelfile="FROM ./tiny/tiny-00002-of-00002.gguf")
 
 
 async def test_the_servers_files_are_closed_unless_opened(tmp_path: Path, root: Path) -> None:
@@ -293,3 +291,12 @@ async def test_errors_do_not_quote_a_file(
         await registry.create("x", path="Modelfile")
     assert "hunter2" not in error.value.message
     assert "0xff" not in error.value.message
+
+
+async def test_one_shard_stands_for_all(registry: Registry, root: Path) -> None:
+    write_folder(root / "tiny", shards(3))
+    await registry.create("x", modelfile="FROM ./tiny/tiny-00002-of-00003.gguf")
+    assert len((await registry.resolve("x")).spec.files) == 3
+    (root / "tiny" / "tiny-00003-of-00003.gguf").unlink()
+    with pytest.raises(InvalidRequest, match=r'cannot read "tiny-00003-of-00003\.gguf"'):
+        await registry.create("x", modelfile="FROM ./tiny/tiny-00001-of-00003.gguf")

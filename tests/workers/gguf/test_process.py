@@ -76,3 +76,28 @@ async def test_a_missing_shard(tmp_path: Path) -> None:
 async def test_a_disk_that_cannot_be_written(tmp_path: Path, demo_gguf: Path) -> None:
     with pytest.raises(LoadFailed, match="cannot convert the model: No such file"):
         await convert_in_process(demo_gguf.parent, tmp_path / "missing", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("key", "number", "message"),
+    [
+        ("block_count", 2**32 - 1, "block_count cannot be 4294967295"),
+        ("block_count", 2**20, "no tensors for its 1048576 layers"),
+        ("attention.head_count", 0, "attention.head_count cannot be 0"),
+        ("embedding_length", 0, "embedding_length cannot be 0"),
+    ],
+)
+async def test_numbers_that_make_no_model(
+    tmp_path: Path, demo_gguf: Path, key: str, number: int, message: str
+) -> None:
+    write_with(tmp_path / "model.gguf", demo_gguf, f"llama.{key}".encode(), number)
+    with pytest.raises(InvalidModel, match=message):
+        await measure_in_process(tmp_path)
+
+
+def write_with(target: Path, source: Path, key: bytes, number: int) -> None:
+    """Copy a GGUF file with another number."""
+    content = bytearray(source.read_bytes())
+    place = content.index(key) + len(key) + 4  # after the type
+    content[place : place + 4] = number.to_bytes(4, "little")
+    target.write_bytes(content)

@@ -1,13 +1,14 @@
 """Pulls from a registry that behaves."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from common.errors import InvalidName, InvalidRequest, RegistryFailed
+from common.errors import InvalidModel, InvalidName, InvalidRequest, RegistryFailed
 from services.registry.remote.client import RemoteSettings
 from tests.servers.fake_hub import CONFIG, FakeHub
 from tests.services.registry.remote.pulling import RANGES, Lines, large_blob, pull, statuses
@@ -170,3 +171,52 @@ async def test_a_model_that_is_not_there_is_said_as_ollama_says_it(registry: Reg
     with pytest.raises(RegistryFailed, match=r"^pull model manifest: file does not exist$"):
         await pull(registry, "none")
     assert await registry.names() == []
+
+
+async def test_a_pull_over_a_slow_line_gets_further_each_time(
+    hub: FakeHub, registry: Registry
+) -> None:
+    hub.add_model("library/x:latest", large_blob())
+    hub.pace = 0.1  # a range takes three seconds
+    farthest = 0
+    for _ in range(2):
+        pulling = asyncio.create_task(pull(registry, "x"))
+        await asyncio.sleep(1.5)
+        pulling.cancel()
+        await asyncio.gather(pulling, return_exceptions=True)
+        async with asyncio.timeout(10):
+            while (status := await registry.blobs.write_status(LARGE, len(large_blob()))).busy:
+                await asyncio.sleep(0.05)
+        assert status.committed_size >= farthest + 1_000_000
+        farthest = status.committed_size
+    hub.pace = 0
+    await pull(registry, "x")
+    assert await registry.names() == ["x:latest"]
+
+
+async def test_a_size_that_is_not_that_of_a_stored_blob(hub: FakeHub, registry: Registry) -> None:
+    hub.add_model("library/x:latest", LICENSE)
+    await pull(registry, "x")
+    manifest = json.loads(hub.manifests["library/x:latest"])
+    for size in (7, "3", True):
+        manifest["layers"][0]["size"] = size
+        hub.manifests["library/y:latest"] = json.dumps(manifest).encode()
+        with pytest.raises(RegistryFailed):
+            await pull(registry, "y")
+    assert await registry.names() == ["x:latest"]
+
+
+async def test_parameters_that_nobody_could_read(hub: FakeHub, registry: Registry) -> None:
+    stops = json.dumps({"stop": ["a"] * 500_000}).encode()
+    hub.add_model("library/x:latest", stops, kind="application/vnd.ollama.image.params")
+    await pull(registry, "x")
+    with pytest.raises(InvalidModel, match="larger than 1048576 bytes"):
+        await registry.show("x")
+
+
+@pytest.mark.parametrize("port", ["99999999", "x"])
+async def test_a_redirect_to_no_port(hub: FakeHub, registry: Registry, port: str) -> None:
+    hub.add_model("library/x:latest", LICENSE)
+    hub.redirect, hub.redirect_to = 307, f"http://127.0.0.1:{port}/x"
+    with pytest.raises(RegistryFailed, match="redirects to no URL"):
+        await pull(registry, "x")
