@@ -16,7 +16,11 @@ RETAIN_INTERVAL = 600.0
 
 @asynccontextmanager
 async def retaining(
-    blobs: BlobClient, wanted: Callable[[], Iterable[str]], interval: float = RETAIN_INTERVAL
+    blobs: BlobClient,
+    wanted: Callable[[], Iterable[str]],
+    interval: float = RETAIN_INTERVAL,
+    *,
+    delay: float = 0.0,
 ) -> AsyncIterator[None]:
     """Keep blobs from collection, however long what is done meanwhile takes.
 
@@ -24,8 +28,10 @@ async def retaining(
         blobs: where they are.
         wanted: gives their digests, anew each time; those that are not stored do no harm.
         interval: seconds after which they are retained once more.
+        delay: seconds before the first time. What is retained outlives its models' deletion by
+            the grace period, so that what is short had better not do it.
     """
-    task = asyncio.create_task(_retain(blobs, wanted, interval))
+    task = asyncio.create_task(_retain(blobs, wanted, interval, delay))
     try:
         yield
     finally:
@@ -33,7 +39,10 @@ async def retaining(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _retain(blobs: BlobClient, wanted: Callable[[], Iterable[str]], interval: float) -> None:
+async def _retain(
+    blobs: BlobClient, wanted: Callable[[], Iterable[str]], interval: float, delay: float
+) -> None:
+    await asyncio.sleep(delay)
     while True:
         if digests := set(wanted()):
             try:

@@ -41,7 +41,7 @@ def test_a_second_suite_in_the_same_home_is_refused(own: Suite) -> None:
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        ({"PADDOCK_STORE": "s3://bucket"}, "blob did not start"),
+        ({"PADDOCK_STORE": "gs://bucket"}, "blob did not start"),
         ({"PADDOCK_MEMORY_SHARE": "7"}, "worker did not start"),
         ({"PADDOCK_HOST": "https://127.0.0.1:1"}, "takes http and a port"),
     ],

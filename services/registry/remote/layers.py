@@ -12,7 +12,7 @@ from services.registry.manifest import Descriptor
 from services.registry.remote.progress import Progress
 from services.registry.remote.session import RemoteSession
 from services.registry.remote.shared_transfers import BlobKey, SharedTransfers
-from services.registry.retention import retaining
+from services.registry.retention import RETAIN_INTERVAL, retaining
 
 _CONCURRENT_BLOBS = 8
 _TICK_SECONDS = 0.1
@@ -110,7 +110,8 @@ class LayerTransfers:
 
     async def _transfer_all(self, wanted: Collection[str]) -> None:
         try:
-            async with retaining(self._blobs, lambda: wanted), asyncio.TaskGroup() as group:
+            kept = retaining(self._blobs, lambda: wanted, delay=RETAIN_INTERVAL)
+            async with kept, asyncio.TaskGroup() as group:
                 for layer in self._layers:
                     group.create_task(self._run(layer))
         except ExceptionGroup as failures:
