@@ -5,11 +5,13 @@ pull from. They share its cores; on two of them the client alone takes a part of
 """
 
 import argparse
+import hashlib
 import http.client
 import itertools
 import json
 import tempfile
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +21,7 @@ from tests.integration.suite import Suite, running_suite
 from tests.servers.docker_registry import DockerRegistry, running_registry
 
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+_CONFIG = b'{"model_format": "gguf", "model_family": "llama"}'
 _seeds = itertools.count(1)
 
 
@@ -80,15 +83,17 @@ def pull(suite: Suite, registry: DockerRegistry, size: int) -> float:
 
 def publish(registry: DockerRegistry, repository: str, size: int, seed: int) -> None:
     """Put a model whose one layer is `size` new bytes into the registry."""
-    layer = put_blob(registry, repository, size, seed)
-    config = put_blob(registry, repository, 64, next(_seeds))
+    layer = digest(size, seed)
+    put_blob(registry, repository, layer, size, chunks(size, seed))
+    config = f"sha256:{hashlib.sha256(_CONFIG).hexdigest()}"
+    put_blob(registry, repository, config, len(_CONFIG), [_CONFIG])
     manifest = {
         "schemaVersion": 2,
         "mediaType": _MANIFEST,
         "config": {
             "mediaType": "application/vnd.docker.container.image.v1+json",
             "digest": config,
-            "size": 64,
+            "size": len(_CONFIG),
         },
         "layers": [
             {"mediaType": "application/vnd.ollama.image.license", "digest": layer, "size": size}
@@ -103,9 +108,10 @@ def publish(registry: DockerRegistry, repository: str, size: int, seed: int) -> 
     urllib.request.urlopen(request).close()
 
 
-def put_blob(registry: DockerRegistry, repository: str, size: int, seed: int) -> str:
-    """Put bytes into the registry; give their digest."""
-    wanted = digest(size, seed)
+def put_blob(
+    registry: DockerRegistry, repository: str, wanted: str, size: int, content: Iterable[bytes]
+) -> None:
+    """Put bytes into the registry under their digest."""
     begun = urllib.request.Request(f"{registry.url}/v2/{repository}/blobs/uploads/", method="POST")
     with urllib.request.urlopen(begun) as answer:
         location = urlsplit(answer.headers["Location"])
@@ -113,13 +119,12 @@ def put_blob(registry: DockerRegistry, repository: str, size: int, seed: int) ->
     connection.request(
         "PUT",
         f"{location.path}?{location.query}&digest={wanted}",
-        chunks(size, seed),
+        content,
         {"Content-Length": str(size), "Content-Type": "application/octet-stream"},
     )
     answer = connection.getresponse()
     assert answer.status == 201, answer.read()
     connection.close()
-    return wanted
 
 
 if __name__ == "__main__":
