@@ -92,9 +92,10 @@ class Bucket:
             Bucket=self.name, Key=self.key(path), Body=content, Metadata=metadata
         )
 
-    def delete(self, path: str) -> None:
-        """Delete an object, if it is there."""
-        self.client.delete_object(Bucket=self.name, Key=self.key(path))
+    def delete(self, path: str, *, hasty: bool = False) -> None:
+        """Delete an object, if it is there; `hasty` means within seconds or not at all."""
+        client = self.connection.hasty_client if hasty else self.client
+        client.delete_object(Bucket=self.name, Key=self.key(path))
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Give the objects whose path begins so. Their times are early by up to two seconds."""

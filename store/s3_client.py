@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the types are installed for development alone
 _CONNECT_TIMEOUT = 5  # seconds
 _READ_TIMEOUT = 60
 _ATTEMPTS = 4  # with exponential backoff between them
+_HASTY_TIMEOUT = 10  # seconds
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 
 
@@ -31,6 +32,9 @@ class Connection:
     """A client, which threads may share, and the credentials that it signs with."""
 
     client: "S3Client"
+    hasty_client: "S3Client"
+    """One that tries once and gives up within seconds, for what must not happen late."""
+
     credentials: Credentials
 
 
@@ -58,8 +62,10 @@ def connect(connections: int) -> Connection:
         # Amazon's own default makes presigned URLs that lead to another region's servers.
         is_amazon = _is_amazon(client.meta.endpoint_url)
         addressing = Config(s3={"addressing_style": "virtual" if is_amazon else "path"})
-        client = session.client("s3", config=config.merge(addressing))
-    return Connection(client, credentials)
+        config = config.merge(addressing)
+        client = session.client("s3", config=config)
+    hasty = Config(read_timeout=_HASTY_TIMEOUT, retries={"total_max_attempts": 1})
+    return Connection(client, session.client("s3", config=config.merge(hasty)), credentials)
 
 
 @cache

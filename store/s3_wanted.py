@@ -26,8 +26,9 @@ _BLOB = re.compile(r"blobs/sha256-([0-9a-f]{64})")
 MARKERS = "retained/"
 NOTICES = "uploads/deleting-"
 _POLL_INTERVAL = 0.1  # seconds
-# A deleter that has not begun after the first has been held up, and gives in. So a notice
-# that is older than the second has no owner any more.
+# A deleter that has not begun after the first has been held up, and gives in; one that has
+# begun tries once, for half as long again. So a notice that is older than the second has no
+# owner any more.
 _DELETE_WITHIN = 10.0
 _NOTICE_LIFETIME = 30.0
 
@@ -71,7 +72,7 @@ class WantedBlobs:
                 return False
             if time.monotonic() - begun_at > _DELETE_WITHIN:
                 return False
-            self._bucket.delete(blob_path(digest))
+            self._bucket.delete(blob_path(digest), hasty=True)
             self._bucket.delete(marker_path(digest))
             return True
 
@@ -100,10 +101,9 @@ class WantedBlobs:
     def _notice(self, digest: str) -> Iterator[None]:
         path = _notice_path(digest)
         self._bucket.put(path, b"")
-        try:
-            yield
-        finally:
-            self._bucket.delete(path)
+        yield
+        # After a failure it stays for its time: what was asked for may still happen.
+        self._bucket.delete(path)
 
     def _wait_for_deletion(self, digest: str) -> bool:
         """Wait while somebody may be deleting the blob; tell whether that was so."""

@@ -34,7 +34,7 @@ class WorkerSettings(Settings):
     """Folder for models' files; workers on one disk may share it."""
 
     cache_size: ByteSize | None = None
-    """What that folder may take, such as 500GiB. Unset: a share of what the disk has for it."""
+    """What copies in that folder may take, such as 500GiB. Unset: a share of what the disk has."""
 
     parallel_reads: int = Field(default=DownloadLimits.parallel, ge=1)
     """Ranges of models' files that are read from the store at once."""

@@ -76,7 +76,7 @@ class BegunUploads:
         return session.url(session.location.blob_path(digest)).human_repr(), digest
 
 
-class BlobUpload:
+class RemoteBlobUpload:
     """Sends blobs to one repository; those that it has are not sent.
 
     `mounts` gives, by digest, another repository of the same registry that may have a blob.

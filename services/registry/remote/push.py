@@ -10,7 +10,7 @@ from services.registry.blob_client import BlobClient
 from services.registry.catalog import Catalog
 from services.registry.manifest import Manifest, parse_manifest
 from services.registry.references import parse_name
-from services.registry.remote.blob_upload import BegunUploads, BlobUpload
+from services.registry.remote.blob_upload import BegunUploads, RemoteBlobUpload
 from services.registry.remote.client import RemoteClient
 from services.registry.remote.layers import LayerTransfers
 from services.registry.remote.location import RegistryLocation
@@ -69,7 +69,7 @@ class Pusher:
 
     def _transfers(self, manifest: Manifest, session: RemoteSession) -> LayerTransfers:
         settings = self._remote.settings
-        upload = BlobUpload(
+        upload = RemoteBlobUpload(
             self._blobs,
             session,
             self._begun,
