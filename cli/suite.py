@@ -102,7 +102,12 @@ class Suite:
             self._service("registry", "services.registry", "--blob", blob, *self._modelfiles),
             self._service("worker", "workers", "--blob", blob, "--cache", cache),
             self._service(
-                "inference", "services.inference", "--registry", registry, "--workers", worker
+                "inference",
+                "services.inference",
+                "--registry",
+                registry,
+                "--worker-addresses",
+                worker,
             ),
             self._gateway(blob, registry, inference),
         ]

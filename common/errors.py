@@ -18,6 +18,8 @@
     ├── OutOfMemory               the model is too large for a worker
     │   └── NoRoom                what is in use leaves no room for it now
     ├── Unavailable               a process cannot be reached
+    │   └── Interrupted           it left in the middle; another one can go on
+    ├── TimedOut                  no answer came within the time given
     ├── WorkerLost                the engine died under the request
     ├── LoadFailed                the engine refused the model
     ├── StoreFull                 no space is left for blobs or manifests
@@ -142,6 +144,17 @@ class Unavailable(PaddockError):
 
     grpc_status = grpc.StatusCode.UNAVAILABLE
     http_status = 503
+
+
+class Interrupted(Unavailable):
+    """Who served the request is gone, or leaves; another one can go on with it."""
+
+
+class TimedOut(PaddockError):
+    """The request was not answered within the time that it was given."""
+
+    grpc_status = grpc.StatusCode.DEADLINE_EXCEEDED
+    http_status = 504
 
 
 class WorkerLost(PaddockError):

@@ -82,6 +82,12 @@ class Prompt:
     """Encoded files, in the order of their places among the tokens."""
     special_tokens: bool = False
     """Whether the answer's text shows the special tokens in it."""
+    generated: Sequence[int] = ()
+    """Tokens of the answer that another engine generated: it is gone on with after them.
+
+    The steps begin with these again, one a step. Everything else is as if this engine had
+    generated them: stop strings, format, limits, penalties, and that they may end the answer.
+    """
 
 
 class Tokenizer(Protocol):

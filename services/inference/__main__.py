@@ -15,7 +15,7 @@ from services.inference.settings import InferenceSettings
 
 async def serve(settings: InferenceSettings, stop: asyncio.Event) -> None:
     """Serve until asked to stop, then let running requests finish."""
-    fleet = Fleet(settings.worker_addresses)
+    fleet = Fleet(settings.workers)
     async with open_channel(settings.registry) as channel:
         router = Router(
             registry_pb2_grpc.RegistryServiceStub(channel),

@@ -14,7 +14,7 @@ class InferenceSettings(Settings):
     registry: str = "127.0.0.1:50052"
     """Address of the Registry service."""
 
-    workers: str = "127.0.0.1:50061"
+    worker_addresses: str = "127.0.0.1:50061"
     """Addresses of the workers, separated by commas."""
 
     max_queue: int = Field(default=512, ge=0)
@@ -27,6 +27,6 @@ class InferenceSettings(Settings):
     """How long running requests may take to finish after SIGTERM."""
 
     @property
-    def worker_addresses(self) -> list[str]:
+    def workers(self) -> list[str]:
         """The workers' addresses as a list."""
-        return [address.strip() for address in self.workers.split(",") if address.strip()]
+        return [address.strip() for address in self.worker_addresses.split(",") if address.strip()]
