@@ -240,9 +240,10 @@ BY_STATUS: dict[grpc.StatusCode, type[PaddockError]] = {
     grpc.StatusCode.OUT_OF_RANGE: TooLarge,
     grpc.StatusCode.RESOURCE_EXHAUSTED: TooLarge,
     grpc.StatusCode.UNIMPLEMENTED: Unsupported,
-    grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.UNAVAILABLE: Interrupted,
     grpc.StatusCode.DEADLINE_EXCEEDED: Unavailable,
-    grpc.StatusCode.CANCELLED: Canceled,
+    # By the peer, which leaves; whoever cancels a call of its own gets no status.
+    grpc.StatusCode.CANCELLED: Interrupted,
 }
 
 

@@ -6,10 +6,12 @@ classes again.
 """
 
 import asyncio
+import inspect
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
+from ipaddress import ip_address
 from typing import Any
 
 import grpc
@@ -20,7 +22,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from common.errors import BY_STATUS, Internal, PaddockError, Unavailable, error_for
+from common.errors import (
+    BY_STATUS,
+    Internal,
+    Interrupted,
+    InvalidRequest,
+    PaddockError,
+    Unavailable,
+    error_for,
+)
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -45,7 +55,8 @@ _RETRY_POLICY = {
     "backoffMultiplier": 2,
     "retryableStatusCodes": ["UNAVAILABLE"],
 }
-_SERVICE_CONFIG = {
+_BALANCING: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+_SERVICE_CONFIG = _BALANCING | {
     "methodConfig": [
         {"name": [{}], "retryPolicy": _RETRY_POLICY},
         {
@@ -65,27 +76,54 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.so_reuseport", 0),
     # A proxy for the world outside is not on the way to our own services.
     ("grpc.enable_http_proxy", 0),
-    # A peer that vanished without a word is noticed within seconds.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
+    # A peer that vanished without a word is noticed within seconds. (What ends a connection
+    # whose pings are not answered is the timeout of pings, not that of keepalive.)
+    ("grpc.keepalive_time_ms", 3_000),
+    ("grpc.http2.ping_timeout_ms", 6_000),
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
     ("grpc.http2.max_pings_without_data", 0),
     # A restarted peer is found again at once, not after minutes of backoff.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
+    # New processes behind a name get their share: connections are made anew now and then, and
+    # the name is looked up for that. What runs on an old one is not disturbed.
+    ("grpc.max_connection_age_ms", 300_000),
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
 ]
 
 
 def open_channel(address: str, *, retry: bool = True) -> grpc.aio.Channel:
     """Connect lazily to `host:port` or `unix:/path`.
 
-    With `retry`, a call outlasts a restart of its peer unless it had begun to answer.
+    Several processes may stand behind it: those that a name leads to, or a list of
+    `ip:port`, separated by commas. Calls take turns among those that can be reached. With
+    `retry`, a call outlasts a restart of its peer unless it had begun to answer.
+
+    Raises:
+        InvalidRequest: a list names something else.
     """
-    how = json.dumps(_SERVICE_CONFIG) if retry else "{}"
-    return grpc.aio.insecure_channel(address, options=[*_OPTIONS, ("grpc.service_config", how)])
+    how = json.dumps(_SERVICE_CONFIG if retry else _BALANCING)
+    options = [*_OPTIONS, ("grpc.service_config", how)]
+    return grpc.aio.insecure_channel(_target(address), options=options)
+
+
+def _target(address: str) -> str:
+    """Give an address in gRPC's own form (https://grpc.github.io/grpc/core/md_doc_naming.html)."""
+    parts = [part.strip() for part in address.split(",") if part.strip()]
+    if len(parts) == 1:
+        return parts[0]
+    try:
+        versions = {ip_address(part.rpartition(":")[0].strip("[]")).version for part in parts}
+    except ValueError:
+        raise InvalidRequest(
+            f"{address!r}: in a list of addresses, each has to be ip:port"
+        ) from None
+    if len(versions) != 1:
+        raise InvalidRequest(f"{address!r}: a list of addresses takes IPv4 or IPv6, not both")
+    return f"ipv{versions.pop()}:{','.join(parts)}"
 
 
 class Server:
@@ -165,10 +203,12 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> PaddockError:
                     return error_for(info.reason, error.details() or "")
     kind = BY_STATUS.get(error.code(), Internal)
     # What gRPC itself says where a peer ends in the middle of a stream.
-    if kind is Unavailable or error.details() == _BROKEN_STREAM:
+    if kind is Interrupted or error.details() == _BROKEN_STREAM:
+        kind = Interrupted
+    if issubclass(kind, Unavailable):
         # gRPC's own text names our addresses, which are nobody's business.
         logger.warning("a service cannot be reached: %s", error.details())
-        return Unavailable("a service is not available; try again in a moment")
+        return kind("a service is not available; try again in a moment")
     return kind(error.details() or error.code().name)
 
 
@@ -221,7 +261,11 @@ def _guard_unary(behaviour: Any) -> Any:
 def _guard_stream(behaviour: Any) -> Any:
     async def call(request: Any, context: _Context) -> AsyncIterator[Any]:
         try:
-            async with aclosing(behaviour(request, context)) as responses:
+            answer = behaviour(request, context)
+            if inspect.isawaitable(answer):  # it writes to the context itself
+                await answer
+                return
+            async with aclosing(answer) as responses:
                 async for response in responses:
                     yield response
         except Exception as error:
