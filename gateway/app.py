@@ -51,5 +51,9 @@ def make_app(settings: GatewaySettings, services: Services) -> web.Application:
     return app
 
 
-async def _name_server(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001
+async def _name_server(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = _SERVER
+    if request.app[READINESS].draining:
+        # A client that keeps its connection would send its next request to a closed one.
+        response.force_close()
+        response.headers["Connection"] = "close"

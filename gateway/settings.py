@@ -53,6 +53,15 @@ class GatewaySettings(Settings):
     call_timeout: Duration = "30s"
     """How long a short call to a service may take (list, show, copy, delete and the like)."""
 
+    write_timeout: Duration = "5m"
+    """How long a client may take none of a streamed reply before it is dropped; 0s: for ever."""
+
+    recovery_timeout: Duration = "30s"
+    """How long a request whose Inference process is gone waits for another one."""
+
+    client_header: str = ""
+    """Header in which a proxy names its client, such as X-Forwarded-For; the last entry counts."""
+
     drain_delay: Duration = "0s"
     """How long to go on accepting after SIGTERM, while /readyz already answers 503."""
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from common.errors import Internal
 from common.rpc import rpc_errors
+from common.settings import seconds
 from gateway.errors import as_paddock_error
 from gateway.replies import error_object, json_line
 from gateway.settings import SETTINGS
@@ -46,7 +47,10 @@ async def stream_objects(
         response = web.StreamResponse()
         response.content_type = "application/x-ndjson"
         await response.prepare(request)
-        lines = LineWriter(response.write, request.app[SETTINGS].stream_buffer)
+        settings = request.app[SETTINGS]
+        lines = LineWriter(
+            response.write, settings.stream_buffer, seconds(settings.write_timeout) or None
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(lines.run())
@@ -54,7 +58,9 @@ async def stream_objects(
                 await _put_all(objects, lines)
                 lines.close()
         except ExceptionGroup as failures:
-            # Only the writer can fail in this group: the client went away.
+            # Only the writer can fail in this group: the client went away, or reads nothing.
+            if request.transport:
+                request.transport.abort()
             raise failures.exceptions[0] from None
     await response.write_eof()
     return response
@@ -83,12 +89,19 @@ class LineWriter:
     """Writes lines to a client; those that pile up while the socket is busy leave together.
 
     At most `limit` bytes and one line wait here, besides what is being written: `put`
-    then waits for the client, and with it whoever reads from the engine.
+    then waits for the client, and with it whoever reads from the engine. A client that takes
+    nothing for `timeout` seconds is given up; None: never.
     """
 
-    def __init__(self, write: Callable[[bytes], Awaitable[None]], limit: int) -> None:
+    def __init__(
+        self,
+        write: Callable[[bytes], Awaitable[None]],
+        limit: int,
+        timeout: float | None = None,
+    ) -> None:
         self._write = write
         self._limit = limit
+        self._timeout = timeout
         self._pending: list[bytes] = []
         self._size = 0
         self._closed = False
@@ -113,7 +126,7 @@ class LineWriter:
         """Write until closed.
 
         Raises:
-            ConnectionError: the client went away.
+            ConnectionError: the client went away, or was given up.
         """
         while self._pending or not self._closed:
             await self._ready.wait()
@@ -123,4 +136,11 @@ class LineWriter:
             self._size = 0
             self._room.set()
             if batch:
+                await self._write_in_time(batch)
+
+    async def _write_in_time(self, batch: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
                 await self._write(batch)
+        except TimeoutError:
+            raise ConnectionResetError("the client reads nothing") from None

@@ -7,12 +7,13 @@ from pydantic import Field
 
 from common.errors import InvalidRequest, ModelNotFound
 from common.options import parse_options
-from common.rpc import rpc_errors
 from gateway.body import Body, KeepAlive, read_body
+from gateway.clients import client_of
 from gateway.ollama.encoding import metrics
 from gateway.ollama.not_found import not_found_as, require_model
+from gateway.persistence import persist
 from gateway.replies import json_reply
-from gateway.services import SERVICES, Services
+from gateway.services import SERVICES
 from protos.paddock.v1 import inference_pb2
 
 _MOST_DIMENSIONS = 2**32 - 1
@@ -105,18 +106,19 @@ async def _embed(
         except InvalidRequest:
             await require_model(request, body.model)
             raise
-        return await _call(request.app[SERVICES], wanted)
+        return await _call(request, wanted)
 
 
 async def _call(
-    services: Services, wanted: inference_pb2.EmbedRequest
+    request: web.Request, wanted: inference_pb2.EmbedRequest
 ) -> inference_pb2.EmbedResponse:
+    inference = request.app[SERVICES].inference
+    if wanted.inputs:
+        wanted.client = client_of(request)
+        return await persist(request, lambda: inference.Embed(wanted))
     keep_alive = wanted.keep_alive if wanted.HasField("keep_alive") else None
-    with rpc_errors():
-        if wanted.inputs:
-            return await services.inference.Embed(wanted)
-        load = inference_pb2.LoadRequest(model=wanted.model, keep_alive=keep_alive)
-        await services.inference.Load(load)
+    load = inference_pb2.LoadRequest(model=wanted.model, keep_alive=keep_alive)
+    await persist(request, lambda: inference.Load(load))
     return inference_pb2.EmbedResponse()
 
 

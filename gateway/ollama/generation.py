@@ -8,16 +8,17 @@ from pydantic import Field
 
 from common.errors import InvalidRequest
 from common.options import parse_options
-from common.rpc import rpc_errors
 from gateway.body import Body, KeepAlive, dump_json
+from gateway.clients import client_of
 from gateway.ollama.answers import Encoder, answer_objects, whole_answer
 from gateway.ollama.encoding import without_empty
 from gateway.ollama.logprobs import TopLogprobs
 from gateway.ollama.not_found import not_found_as, require_model
 from gateway.ollama.think import Think
+from gateway.persistence import answer_events, persist
 from gateway.replies import json_reply
 from gateway.services import SERVICES
-from gateway.streaming import call_events, stream_objects
+from gateway.streaming import stream_objects
 from protos.paddock.v1 import generation_pb2, inference_pb2
 
 
@@ -110,8 +111,7 @@ async def serve(request: web.Request, body: GenerationBody, encoder: Encoder) ->
 
 async def _unload(request: web.Request, body: GenerationBody, encoder: Encoder) -> web.Response:
     wanted = inference_pb2.UnloadRequest(model=body.model.strip())
-    with rpc_errors():
-        await request.app[SERVICES].inference.Unload(wanted)
+    await persist(request, lambda: request.app[SERVICES].inference.Unload(wanted))
     return json_reply(encoder.end("unload"))
 
 
@@ -123,16 +123,14 @@ async def _load(
         keep_alive=wanted.keep_alive if wanted.HasField("keep_alive") else None,
         generation=wanted.generation,
     )
-    with rpc_errors():
-        await request.app[SERVICES].inference.Load(load)
+    await persist(request, lambda: request.app[SERVICES].inference.Load(load))
     return json_reply(encoder.end("load"))
 
 
 async def _render(
     request: web.Request, wanted: inference_pb2.GenerateRequest, encoder: Encoder
 ) -> web.Response:
-    with rpc_errors():
-        prompt = await request.app[SERVICES].inference.Render(wanted)
+    prompt = await persist(request, lambda: request.app[SERVICES].inference.Render(wanted))
     shown = {"rendered_template": prompt.text, **without_empty({"image_count": prompt.images})}
     return json_reply({**encoder.chunk(), "_debug_info": shown})
 
@@ -140,7 +138,8 @@ async def _render(
 async def _answer(
     request: web.Request, wanted: inference_pb2.GenerateRequest, encoder: Encoder, stream: bool
 ) -> web.StreamResponse:
-    events = call_events(request.app[SERVICES].inference.Generate(wanted))
+    wanted.client = client_of(request)
+    events = answer_events(request, wanted)
     if stream:
         return await stream_objects(request, answer_objects(events, encoder))
     return json_reply(await whole_answer(events, encoder))

@@ -24,11 +24,11 @@ STREAM_BUFFER = 2_000
 class Backend:
     """The three fake services behind one socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, inference: FakeInference | None = None) -> None:
         # RPCs that the gateway does not call are left to the base class: UNIMPLEMENTED.
         self.blobs = FakeBlobs()  # type: ignore[abstract]
         self.registry = FakeRegistry()
-        self.inference = FakeInference()
+        self.inference = inference or FakeInference()
         self.server = Server()
         grpc_server = self.server.grpc
         blob_pb2_grpc.add_BlobServiceServicer_to_server(self.blobs, grpc_server)
@@ -85,6 +85,7 @@ def settings(tmp_path: Path) -> GatewaySettings:
         stream_buffer=STREAM_BUFFER,
         origins="https://trusted.example,https://*.wild.example",
         drain_timeout="5s",
+        recovery_timeout="1s",
     )
 
 

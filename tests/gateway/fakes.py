@@ -55,6 +55,7 @@ class FakeBlobs(blob_pb2_grpc.BlobServiceServicer):
         self.parts: list[int] = []
         self.received = 0
         self.somebody_else_was_faster = False
+        self.fail_write: PaddockError | None = None
         self.ended = asyncio.Event()
         self.reading = asyncio.Event()
         self.reading.set()
@@ -90,6 +91,8 @@ class FakeBlobs(blob_pb2_grpc.BlobServiceServicer):
             self.parts.append(len(part.data))
             self.received += len(part.data)
             content += part.data
+            if self.fail_write:
+                raise self.fail_write
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         if digest != header.digest:
             raise DigestMismatch(f'digest mismatch, expected "{header.digest}", got "{digest}"')

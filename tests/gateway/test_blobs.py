@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from common.errors import StoreFull
 from tests.gateway.conftest import MAX_BODY, World
 
 CONTENT = bytes(range(256)) * 20_000
@@ -116,6 +117,13 @@ async def test_a_client_that_expects_continue_is_told_when_to_send(
 async def test_a_blob_that_somebody_else_stored_meanwhile(world: World) -> None:
     world.backend.blobs.somebody_else_was_faster = True
     assert await post(world, DIGEST, CONTENT) == (200, "")
+
+
+async def test_a_full_disk_is_507_however_fast_the_upload(world: World) -> None:
+    world.backend.blobs.fail_write = StoreFull("the store is full")
+    uploads = (post(world, DIGEST, CONTENT * 4) for _ in range(40))
+    answers = await asyncio.gather(*uploads)
+    assert set(answers) == {(507, '{"error":"the store is full"}')}
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing(world: World) -> None:
