@@ -1,8 +1,10 @@
 """The life of a process: logging, the event loop, signals, and the tie to its parent."""
 
 import asyncio
+import contextlib
 import logging
 import os
+import random
 import signal
 import sys
 import threading
@@ -10,9 +12,15 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from common.errors import PaddockError
+from common.errors import InvalidRequest, PaddockError
+from common.tls import Tls, TlsSettings, process_tls
+
+logger = logging.getLogger(__name__)
 
 LIFELINE_VARIABLE = "PADDOCK_LIFELINE"
+
+_RENEWAL_CHECK = 60.0  # seconds
+_RENEWAL_SPREAD = 3600.0
 
 
 def run_process(
@@ -47,7 +55,34 @@ async def _main(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await main(stop)
+    renewal = asyncio.create_task(_leave_when_renewed(stop))
+    try:
+        await main(stop)
+    finally:
+        renewal.cancel()
+
+
+async def _leave_when_renewed(stop: asyncio.Event) -> None:
+    """Drain some time after this process's certificate was replaced, to be started with it.
+
+    gRPC's channels keep what they were opened with. The time is random, so that the processes
+    do not all leave at once; certificates are renewed long before they expire.
+    """
+    settings = TlsSettings()
+    if not settings.files:
+        return
+    while not await asyncio.to_thread(_is_replaced, settings):  # noqa: ASYNC110
+        await asyncio.sleep(_RENEWAL_CHECK)
+    delay = random.uniform(0, _RENEWAL_SPREAD)
+    logger.info("the certificate was replaced: leaving in %.0f s", delay)
+    await asyncio.sleep(delay)
+    stop.set()
+
+
+def _is_replaced(settings: TlsSettings) -> bool:
+    with contextlib.suppress(InvalidRequest):  # it is being replaced
+        return Tls.read(settings) != process_tls()
+    return False
 
 
 def follow_parent() -> None:

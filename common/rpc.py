@@ -31,6 +31,7 @@ from common.errors import (
     Unavailable,
     error_for,
 )
+from common.tls import CHANNEL_OPTIONS, Tls, process_tls
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -67,7 +68,12 @@ _SERVICE_CONFIG = _BALANCING | {
         },
     ]
 }
-_BROKEN_STREAM = "Internal error from Core"
+BROKEN_STREAM = "Internal error from Core"
+"""What gRPC itself says where a stream breaks that is being written."""
+
+LIVE = "live"
+"""What the health service calls a process that can answer, whether or not it takes work."""
+
 _FINAL = ("grpc-retry-pushback-ms", "-1")
 
 _OPTIONS: list[tuple[str, Any]] = [
@@ -107,7 +113,17 @@ def open_channel(address: str, *, retry: bool = True) -> grpc.aio.Channel:
     """
     how = json.dumps(_SERVICE_CONFIG if retry else _BALANCING)
     options = [*_OPTIONS, ("grpc.service_config", how)]
-    return grpc.aio.insecure_channel(_target(address), options=options)
+    tls = _tls_for(address)
+    if tls is None:
+        return grpc.aio.insecure_channel(_target(address), options=options)
+    return grpc.aio.secure_channel(
+        _target(address), tls.channel_credentials(), options=[*options, *CHANNEL_OPTIONS]
+    )
+
+
+def _tls_for(address: str) -> Tls | None:
+    """Give what secures an address; a Unix socket is guarded by its folder."""
+    return None if address.startswith("unix:") else process_tls()
 
 
 def _target(address: str) -> str:
@@ -129,27 +145,47 @@ def _target(address: str) -> str:
 class Server:
     """A gRPC server with standard health and reflection.
 
-    It reports NOT_SERVING until `set_serving(True)`, and again while it drains.
+    It reports NOT_SERVING until `set_serving(True)`, and again while it drains. The name `live`
+    is SERVING for as long as the process can answer at all.
     """
 
     def __init__(self) -> None:
         self.grpc = grpc.aio.server(interceptors=[_ErrorInterceptor()], options=_OPTIONS)
+        self._probes = grpc.aio.server(options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         self._services = [""]
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+        for server in (self.grpc, self._probes):
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
 
-    async def start(self, address: str, *services: str) -> str:
-        """Listen on an address for the named services; give the address as bound."""
+    async def start(self, address: str, *services: str, probes: str = "") -> str:
+        """Listen on an address for the named services; give the address as bound.
+
+        At the address `probes`, if there is one, the health service answers alone and without
+        TLS, as whoever supervises processes asks for it.
+
+        Raises:
+            Unavailable: an address cannot be listened on.
+        """
+        if probes:
+            await self._start_probes(probes)
         names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self.grpc)
         self._services.extend(services)
         await self.set_serving(False)
-        try:
-            port = self.grpc.add_insecure_port(address)
-        except RuntimeError as error:
-            raise Unavailable(f"cannot listen on {address}: {error}") from error
+        with _listening_at(address):
+            if tls := _tls_for(address):
+                port = self.grpc.add_secure_port(address, tls.server_credentials())
+            else:
+                port = self.grpc.add_insecure_port(address)
         await self.grpc.start()
         return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+
+    async def _start_probes(self, address: str) -> None:
+        await self._health.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
+        await self.set_serving(False)
+        with _listening_at(address):
+            self._probes.add_insecure_port(address)
+        await self._probes.start()
 
     async def set_serving(self, serving: bool) -> None:
         """Tell health checks whether this process takes work."""
@@ -171,6 +207,15 @@ class Server:
         """Take no new calls, let the running ones finish for `grace` seconds, then end."""
         await self.set_serving(False)
         await self.grpc.stop(grace)
+        await self._probes.stop(0)
+
+
+@contextmanager
+def _listening_at(address: str) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise Unavailable(f"cannot listen on {address}: {error}") from error
 
 
 async def is_serving(address: str, timeout: float = 1.0) -> bool:
@@ -202,8 +247,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> PaddockError:
                 if detail.Unpack(info) and info.domain == ERROR_DOMAIN:
                     return error_for(info.reason, error.details() or "")
     kind = BY_STATUS.get(error.code(), Internal)
-    # What gRPC itself says where a peer ends in the middle of a stream.
-    if kind is Interrupted or error.details() == _BROKEN_STREAM:
+    if kind is Interrupted or error.details() == BROKEN_STREAM:
         kind = Interrupted
     if issubclass(kind, Unavailable):
         # gRPC's own text names our addresses, which are nobody's business.

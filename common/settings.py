@@ -74,6 +74,16 @@ class Settings(BaseSettings):
         return init_settings, env_settings, ollama
 
 
+class ServiceSettings(Settings):
+    """What the processes share that speak gRPC."""
+
+    probes: str = ""
+    """Address at which health checks are answered without TLS: host:port; empty: none."""
+
+    metrics: str = ""
+    """Address at which Prometheus finds this process's metrics: host:port; empty: none."""
+
+
 S = TypeVar("S", bound=Settings)
 
 
