@@ -43,9 +43,11 @@ class PaddockError(Exception):
     grpc_status: grpc.StatusCode = grpc.StatusCode.INTERNAL
     http_status: int = 500
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.retry_after = retry_after
+        """Seconds after which another try makes sense, where that is known."""
 
     @classmethod
     def reason(cls) -> str:

@@ -18,10 +18,12 @@ class HostAddress:
     scheme: str
     host: str
     port: int
+    path: str = ""
+    """What a proxy puts before the API's own paths, without slashes at its ends."""
 
     @classmethod
     def parse(cls, text: str) -> "HostAddress":
-        """Read `[scheme://][host][:port][/]`; IPv6 addresses stand in brackets.
+        """Read `[scheme://][host][:port][/path]`; IPv6 addresses stand in brackets.
 
         The port is 11434 by default, or the scheme's own where a scheme is given. A port
         without a host means every interface: the host is empty.
@@ -41,7 +43,8 @@ class HostAddress:
         except ValueError as error:
             raise InvalidRequest(f'invalid address "{text}": {error}') from None
         every_interface = rest.startswith(":")
-        return cls(scheme, parts.hostname or ("" if every_interface else DEFAULT_HOST), port)
+        host = parts.hostname or ("" if every_interface else DEFAULT_HOST)
+        return cls(scheme, host, port, parts.path.strip("/"))
 
     @property
     def is_loopback(self) -> bool:
@@ -57,3 +60,8 @@ class HostAddress:
         host = {"": DEFAULT_HOST, "0.0.0.0": DEFAULT_HOST, "::": "::1"}.get(self.host, self.host)
         bracketed = f"[{host}]" if ":" in host else host
         return f"{self.scheme}://{bracketed}:{self.port}"
+
+    @property
+    def api_url(self) -> str:
+        """Where a client finds the API: the URL with the path."""
+        return f"{self.url}/{self.path}".rstrip("/")

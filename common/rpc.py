@@ -15,8 +15,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -41,6 +40,8 @@ ERROR_DOMAIN = "paddock"
 
 # Images travel inside messages; blobs do not (they are streamed in pieces).
 _MAX_MESSAGE = 256 * 1024 * 1024
+
+_MAX_PENDING = 100_000
 
 # Of an error's text, in bytes. It travels in the trailers, twice over, and those end at
 # 8 KiB; what a user sent may be quoted in it.
@@ -80,6 +81,10 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_send_message_length", _MAX_MESSAGE),
     ("grpc.max_receive_message_length", _MAX_MESSAGE),
     ("grpc.so_reuseport", 0),
+    # Of thousands of calls that come at once gRPC's core would cancel some, at random from
+    # 1,000 on that are not taken yet. How much is too much is for `Busy` to say.
+    ("grpc.server.max_pending_requests", _MAX_PENDING),
+    ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING),
     # A proxy for the world outside is not on the way to our own services.
     ("grpc.enable_http_proxy", 0),
     # A peer that vanished without a word is noticed within seconds. (What ends a connection
@@ -242,10 +247,9 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> PaddockError:
     """Read the typed error out of a call's status."""
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin" and isinstance(value, bytes):
-            for detail in Status.FromString(value).details:
-                info = ErrorInfo()
-                if detail.Unpack(info) and info.domain == ERROR_DOMAIN:
-                    return error_for(info.reason, error.details() or "")
+            typed = _from_details(Status.FromString(value), error.details() or "")
+            if typed:
+                return typed
     kind = BY_STATUS.get(error.code(), Internal)
     if kind is Interrupted or error.details() == BROKEN_STREAM:
         kind = Interrupted
@@ -256,13 +260,28 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> PaddockError:
     return kind(error.details() or error.code().name)
 
 
+def _from_details(status: Status, message: str) -> PaddockError | None:
+    info, retry = ErrorInfo(), RetryInfo()
+    for detail in status.details:
+        detail.Unpack(info)
+        detail.Unpack(retry)
+    if info.domain != ERROR_DOMAIN:
+        return None
+    error = error_for(info.reason, message)
+    if retry.HasField("retry_delay"):
+        error.retry_after = retry.retry_delay.ToMicroseconds() / 1e6
+    return error
+
+
 def to_status(error: PaddockError) -> Any:
     """Give the gRPC status, with details, that carries an error."""
-    detail = AnyMessage()
-    detail.Pack(ErrorInfo(reason=error.reason(), domain=ERROR_DOMAIN))
-    code: int = error.grpc_status.value[0]
-    text = _clip(error.message)
-    return rpc_status.to_status(Status(code=code, message=text, details=[detail]))
+    status = Status(code=error.grpc_status.value[0], message=_clip(error.message))
+    status.details.add().Pack(ErrorInfo(reason=error.reason(), domain=ERROR_DOMAIN))
+    if error.retry_after is not None:
+        retry = RetryInfo()
+        retry.retry_delay.FromMicroseconds(int(error.retry_after * 1e6))
+        status.details.add().Pack(retry)
+    return rpc_status.to_status(status)
 
 
 def _clip(text: str) -> str:

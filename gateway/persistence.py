@@ -6,9 +6,10 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from aiohttp import web
+from google.protobuf.message import Message
 
 from common.continuation import Continuation
-from common.errors import Interrupted
+from common.errors import Interrupted, TimedOut, Unavailable
 from common.rpc import rpc_errors
 from common.settings import seconds
 from gateway.services import SERVICES
@@ -16,43 +17,64 @@ from gateway.settings import SETTINGS
 from gateway.streaming import call_events
 from protos.paddock.v1 import inference_pb2
 
-T = TypeVar("T")
+Response = TypeVar("Response")
 
 _FIRST_PAUSE = 0.05  # seconds
 _LONGEST_PAUSE = 1.0
 
 
 class Patience:
-    """How long something that is interrupted again and again is tried."""
+    """How long a request may take, and how long it is tried when it is interrupted.
 
-    def __init__(self, limit: float) -> None:
+    Args:
+        limit: seconds that an interruption may last.
+        total: seconds that the request may take; 0: any.
+    """
+
+    def __init__(self, limit: float, total: float) -> None:
         self._limit = limit
+        self._total = total
+        self._end = self._now() + total
         self.renew()
 
     def renew(self) -> None:
-        """It gets further: begin to count anew."""
-        self._deadline = asyncio.get_running_loop().time() + self._limit
+        """It gets further: another interruption may last as long again."""
+        self._deadline = self._now() + self._limit
         self._pause = _FIRST_PAUSE
 
-    async def wait(self, error: Interrupted) -> None:
+    @property
+    def left(self) -> float | None:
+        """Seconds that the request may still take; None: any."""
+        return max(self._end - self._now(), 0) if self._total else None
+
+    async def wait(self, error: Unavailable) -> None:
         """Wait a little before the next try.
 
         Raises:
-            Interrupted: `error`; there was time enough.
+            TimedOut: the request has taken too long.
+            Unavailable: `error`; it is no interruption, or has lasted too long.
         """
-        if asyncio.get_running_loop().time() + self._pause > self._deadline:
+        if self._total and self._now() >= self._end:
+            raise TimedOut(f"the request took longer than {self._total:g} s")
+        if not isinstance(error, Interrupted) or self._now() + self._pause > self._deadline:
             raise error
         await asyncio.sleep(self._pause)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
 
 def patience(request: web.Request) -> Patience:
     """Begin to count for a request."""
-    return Patience(seconds(request.app[SETTINGS].recovery_timeout))
+    settings = request.app[SETTINGS]
+    return Patience(seconds(settings.recovery_timeout), seconds(settings.request_timeout))
 
 
-async def persist(request: web.Request, call: Callable[[], Awaitable[T]]) -> T:
-    """Make a call, again where the process that served it is gone or leaves.
+async def persist(
+    request: web.Request, method: Callable[..., Awaitable[Response]], wanted: Message
+) -> Response:
+    """Call a method, again where the process that served it is gone or leaves.
 
     Raises:
         PaddockError: the call failed otherwise, or was interrupted for too long.
@@ -61,8 +83,8 @@ async def persist(request: web.Request, call: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             with rpc_errors():
-                return await call()
-        except Interrupted as error:
+                return await method(wanted, timeout=trying.left)
+        except Unavailable as error:
             await trying.wait(error)
 
 
@@ -81,7 +103,8 @@ async def answer_events(
     continuation = Continuation()
     while True:
         try:
-            async with aclosing(call_events(inference.Generate(wanted))) as events:
+            call = inference.Generate(wanted, timeout=trying.left)
+            async with aclosing(call_events(call)) as events:
                 async for event in events:
                     if event.HasField("completed"):
                         yield event
@@ -94,7 +117,7 @@ async def answer_events(
                     elif fresh:
                         yield _shown(inference_pb2.GenerateResponse(delta=fresh))
                 return
-        except Interrupted as error:
+        except Unavailable as error:
             await trying.wait(error)
             wanted.resumption.CopyFrom(continuation.resumption())
             continuation.restart()

@@ -1,5 +1,6 @@
 """JSON replies."""
 
+import math
 from typing import Any
 
 import orjson
@@ -44,5 +45,5 @@ def error_reply(error: PaddockError) -> web.Response:
     """Answer with an error's status; what may work later says so in `Retry-After`."""
     reply = json_reply(error_object(error), error.http_status)
     if error.http_status == _SERVICE_UNAVAILABLE:
-        reply.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        reply.headers["Retry-After"] = str(math.ceil(error.retry_after or RETRY_AFTER_SECONDS))
     return reply

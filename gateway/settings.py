@@ -56,6 +56,9 @@ class GatewaySettings(Settings):
     write_timeout: Duration = "5m"
     """How long a client may take none of a streamed reply before it is dropped; 0s: for ever."""
 
+    request_timeout: Duration = "0s"
+    """How long a request to a model may take from its beginning to its end; 0s: for ever."""
+
     recovery_timeout: Duration = "30s"
     """How long a request whose Inference process is gone waits for another one."""
 

@@ -115,10 +115,10 @@ async def _call(
     inference = request.app[SERVICES].inference
     if wanted.inputs:
         wanted.client = client_of(request)
-        return await persist(request, lambda: inference.Embed(wanted))
+        return await persist(request, inference.Embed, wanted)
     keep_alive = wanted.keep_alive if wanted.HasField("keep_alive") else None
     load = inference_pb2.LoadRequest(model=wanted.model, keep_alive=keep_alive)
-    await persist(request, lambda: inference.Load(load))
+    await persist(request, inference.Load, load)
     return inference_pb2.EmbedResponse()
 
 

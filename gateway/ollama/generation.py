@@ -111,7 +111,7 @@ async def serve(request: web.Request, body: GenerationBody, encoder: Encoder) ->
 
 async def _unload(request: web.Request, body: GenerationBody, encoder: Encoder) -> web.Response:
     wanted = inference_pb2.UnloadRequest(model=body.model.strip())
-    await persist(request, lambda: request.app[SERVICES].inference.Unload(wanted))
+    await persist(request, request.app[SERVICES].inference.Unload, wanted)
     return json_reply(encoder.end("unload"))
 
 
@@ -123,14 +123,14 @@ async def _load(
         keep_alive=wanted.keep_alive if wanted.HasField("keep_alive") else None,
         generation=wanted.generation,
     )
-    await persist(request, lambda: request.app[SERVICES].inference.Load(load))
+    await persist(request, request.app[SERVICES].inference.Load, load)
     return json_reply(encoder.end("load"))
 
 
 async def _render(
     request: web.Request, wanted: inference_pb2.GenerateRequest, encoder: Encoder
 ) -> web.Response:
-    prompt = await persist(request, lambda: request.app[SERVICES].inference.Render(wanted))
+    prompt = await persist(request, request.app[SERVICES].inference.Render, wanted)
     shown = {"rendered_template": prompt.text, **without_empty({"image_count": prompt.images})}
     return json_reply({**encoder.chunk(), "_debug_info": shown})
 

@@ -7,31 +7,51 @@ from common.rpc import Server, open_channel
 from common.settings import read_settings, seconds
 from protos.paddock.v1 import inference_pb2, inference_pb2_grpc, registry_pb2_grpc
 from services.inference.admission import Admission
+from services.inference.capacity import Capacities
 from services.inference.fleet import Fleet
+from services.inference.replicas import Replicas
+from services.inference.resolver import Resolver
 from services.inference.router import Router
+from services.inference.routing import AffinityRouting, RoundRobin
+from services.inference.scaling import Scaling
 from services.inference.servicer import InferenceServicer
 from services.inference.settings import InferenceSettings
 
 
 async def serve(settings: InferenceSettings, stop: asyncio.Event) -> None:
-    """Serve until asked to stop, then let running requests finish."""
-    fleet = Fleet(settings.workers)
+    """Serve until asked to stop, then let running requests finish, or go on elsewhere."""
+    scaling = Scaling(settings.replica_load, settings.max_replicas)
+    routing = RoundRobin() if settings.routing == "round-robin" else AffinityRouting(scaling)
+    fleet = Fleet(settings.workers, routing, interval=seconds(settings.lookup_interval))
+    admission = Admission(
+        settings.max_queue, Capacities(fleet).of, seconds(settings.queue_timeout) or None
+    )
+    replicas = Replicas(
+        fleet,
+        lambda wanted: admission.waiting(wanted.weights),
+        scaling,
+        seconds(settings.replica_delay),
+    )
     async with open_channel(settings.registry) as channel:
-        router = Router(
-            registry_pb2_grpc.RegistryServiceStub(channel),
-            fleet,
-            Admission(settings.max_queue),
-            seconds(settings.load_timeout),
-        )
+        resolver = Resolver(registry_pb2_grpc.RegistryServiceStub(channel))
+        router = Router(resolver, fleet, admission, seconds(settings.load_timeout))
         server = Server()
         servicer = InferenceServicer(router, fleet)
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, server.grpc)
         service = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
         await server.start(settings.listen, service)
         async with asyncio.TaskGroup() as group:
-            following = group.create_task(fleet.follow())
-            await server.serve_until(stop, seconds(settings.drain_timeout))
-            following.cancel()
+            following = [
+                group.create_task(fleet.follow()),
+                group.create_task(replicas.follow()),
+                group.create_task(admission.follow(fleet.change)),
+            ]
+            await server.set_serving(True)
+            await stop.wait()
+            admission.leave()
+            await server.stop(seconds(settings.drain_timeout))
+            for task in following:
+                task.cancel()
 
 
 def main() -> None:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Hashable
 
-from common.errors import NoRoom, OutOfMemory, PaddockError, Unavailable, WorkerLost
+from common.errors import Interrupted, NoRoom, OutOfMemory, PaddockError, Unavailable, WorkerLost
+from services.inference.affinity import Prefix
 from services.inference.fleet import Fleet
 from services.inference.placement import Wanted, may_find_room, room
 from services.inference.worker_client import WorkerClient
 
-# A model that brings down every worker it is started on must not go round for ever.
+# A request that brings down every worker it is started on must not go round for ever.
 _MAX_LOSSES = 3
 
 # Seconds after which a worker's status shows what it knew when it refused.
@@ -19,17 +20,21 @@ class Attempts:
     """Names one worker after another, until one serves the request or hope is lost.
 
     Workers that refused are left out until one of them may have room; all waiting ends
-    at the deadline.
+    `timeout` seconds after the request began or last got further.
     """
 
-    def __init__(self, fleet: Fleet, wanted: Wanted, timeout: float) -> None:
+    def __init__(
+        self, fleet: Fleet, wanted: Wanted, timeout: float, prefix: Prefix | None = None
+    ) -> None:
         self._fleet = fleet
         self._wanted = wanted
-        self._deadline = asyncio.get_running_loop().time() + timeout
+        self._prefix = prefix
+        self._timeout = timeout
         self._refusals: dict[str, PaddockError] = {}  # by worker, since the last change
         self._refused_in: Hashable = None  # what `room` was at the first of them
-        self._losses = 0
+        self._progress = 0
         self._error: PaddockError = Unavailable("no worker is available; try again later")
+        self._begin()
 
     async def next_worker(self) -> WorkerClient:
         """Wait for the worker to try next.
@@ -40,20 +45,26 @@ class Attempts:
         try:
             async with asyncio.timeout_at(self._deadline):
                 while True:
-                    worker = await self._fleet.place(self._wanted, self._refusals)
+                    worker = await self._fleet.place(self._wanted, self._refusals, self._prefix)
                     if worker:
                         return worker
                     await self._wait_for_room()
         except TimeoutError:
             raise self._error from None
 
-    def failed(self, worker: WorkerClient, error: PaddockError) -> None:
-        """Take note of a worker's failure before its first answer.
+    def failed(self, worker: WorkerClient, error: PaddockError, progress: int = 0) -> None:
+        """Take note of a worker's failure.
+
+        `progress` grows with what the request has got; as long as it does, there is hope.
 
         Raises:
             PaddockError: `error`, when another worker would fail likewise.
         """
-        self._error = error
+        # Whoever asks this router is not to ask another one, which would find the same.
+        self._error = Unavailable(error.message) if isinstance(error, Interrupted) else error
+        if progress > self._progress:
+            self._progress = progress
+            self._begin()
         if isinstance(error, WorkerLost):
             self._losses += 1
             if self._losses >= _MAX_LOSSES:
@@ -65,11 +76,16 @@ class Attempts:
         else:
             raise error
 
+    def _begin(self) -> None:
+        self._losses = 0
+        self._deadline = asyncio.get_running_loop().time() + self._timeout
+
     async def _wait_for_room(self) -> None:
         kinds = {type(refusal) for refusal in self._refusals.values()}
-        if not kinds & {NoRoom, Unavailable}:
+        if not any(issubclass(kind, NoRoom | Unavailable) for kind in kinds):
             raise self._error
-        hopeful = Unavailable in kinds or may_find_room(self._fleet.candidates(), self._wanted)
+        hopeful = any(issubclass(kind, Unavailable) for kind in kinds)
+        hopeful = hopeful or may_find_room(self._fleet.candidates(), self._wanted)
         try:
             async with asyncio.timeout(None if hopeful else _STATUS_LAG):
                 while self._room() == self._refused_in:

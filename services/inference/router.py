@@ -1,4 +1,4 @@
-"""A request's way: resolve, admit, place, run; and again elsewhere when a worker dies."""
+"""A request's way: resolve, admit, place, run; and go on elsewhere when a worker is lost."""
 
 import asyncio
 import time
@@ -6,40 +6,37 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeVar
 
+from common.continuation import Continuation
 from common.errors import PaddockError
 from common.options import merge_options
-from common.rpc import rpc_errors
 from protos.paddock.v1 import (
     generation_pb2,
     inference_pb2,
     model_pb2,
-    registry_pb2,
-    registry_pb2_grpc,
     worker_pb2,
 )
 from services.inference.admission import Admission
+from services.inference.affinity import Prefix, prefix_of
 from services.inference.attempts import Attempts
 from services.inference.capabilities import require, require_generation
 from services.inference.fleet import Fleet
 from services.inference.merge import merge
-from services.inference.placement import slots, wanted_by
+from services.inference.placement import wanted_by
+from services.inference.resolver import Resolver
 from services.inference.sequence import Event
 from services.inference.worker_client import WorkerClient
 
 T = TypeVar("T")
+Work = worker_pb2.StartSequence | worker_pb2.RenderSequenceRequest | worker_pb2.LoadModelRequest
 
 
 class Router:
     """Serves each request with some worker of the fleet."""
 
     def __init__(
-        self,
-        registry: registry_pb2_grpc.RegistryServiceStub,
-        fleet: Fleet,
-        admission: Admission,
-        load_timeout: float,
+        self, resolver: Resolver, fleet: Fleet, admission: Admission, load_timeout: float
     ) -> None:
-        self._registry = registry
+        self._resolver = resolver
         self._fleet = fleet
         self._admission = admission
         self._load_timeout = load_timeout
@@ -47,37 +44,49 @@ class Router:
     async def generate(self, request: inference_pb2.GenerateRequest) -> AsyncGenerator[Event, None]:
         """Stream what the model answers, and at last how it ended.
 
+        A worker that is lost in the middle costs a pause: another one goes on with the answer.
+
         Raises:
             PaddockError: before the first event or between two.
         """
-        arrived = time.monotonic_ns()
-        spec, generation = await self._prepare(request)
-        start = worker_pb2.StartSequence(spec=spec, generation=generation)
-        if request.HasField("keep_alive"):
-            start.keep_alive = request.keep_alive
-        with self._admission.admit(spec.weights, self._slots(spec)):
-            async with aclosing(self._run(start)) as events:
+        begun = request.resumption if request.HasField("resumption") else None
+        continuation = Continuation(begun)
+        model = await self._resolver.resolve(request.model)
+        require_generation(model, request.model, request.generation)
+        prefix = prefix_of(model.spec, request.generation)
+        start = worker_pb2.StartSequence(
+            spec=model.spec, generation=merge(model, request.generation)
+        )
+        keep_alive = request.keep_alive if request.HasField("keep_alive") else None
+        async with self._admission.admit(model.spec.weights, request.client):
+            events = self._run(start, keep_alive, prefix, continuation)
+            async with aclosing(events):
                 async for event in events:
-                    if isinstance(event, generation_pb2.Completed):
-                        event.usage.total_duration = time.monotonic_ns() - arrived
                     yield event
 
     async def render(self, request: inference_pb2.GenerateRequest) -> generation_pb2.RenderedPrompt:
         """Make the prompt that the model would get."""
-        spec, generation = await self._prepare(request)
-        asked = worker_pb2.RenderSequenceRequest(spec=spec, generation=generation)
-        if request.HasField("keep_alive"):
-            asked.keep_alive = request.keep_alive
-        return await self._attempt(spec, lambda worker: worker.render(asked))
+        model = await self._resolver.resolve(request.model)
+        require_generation(model, request.model, request.generation)
+        asked = worker_pb2.RenderSequenceRequest(
+            spec=model.spec, generation=merge(model, request.generation)
+        )
+        keep_alive = request.keep_alive if request.HasField("keep_alive") else None
+
+        def render(worker: WorkerClient) -> Awaitable[generation_pb2.RenderedPrompt]:
+            self._keep(asked, keep_alive, worker)
+            return worker.render(asked)
+
+        return await self._attempt(model.spec, render)
 
     async def embed(self, request: inference_pb2.EmbedRequest) -> inference_pb2.EmbedResponse:
         """Embed texts."""
         arrived = time.monotonic_ns()
-        model = await self._resolve(request.model)
+        model = await self._resolver.resolve(request.model)
         require(model, request.model, "embedding", "embeddings")
         request.options.CopyFrom(merge_options(model.parameters, request.options))
         asked = worker_pb2.EmbedSequencesRequest(spec=model.spec, request=request)
-        with self._admission.admit(model.spec.weights, self._slots(model.spec)):
+        async with self._admission.admit(model.spec.weights, request.client):
             response = await self._attempt(model.spec, lambda worker: worker.embed(asked))
         response.usage.total_duration = time.monotonic_ns() - arrived
         return response
@@ -85,18 +94,22 @@ class Router:
     async def load(self, request: inference_pb2.LoadRequest) -> int:
         """Make a model ready on some worker; give the nanoseconds that took."""
         arrived = time.monotonic_ns()
-        model = await self._resolve(request.model)
+        model = await self._resolver.resolve(request.model)
         if request.HasField("generation"):
             require_generation(model, request.model, request.generation)
         asked = worker_pb2.LoadModelRequest(spec=model.spec)
-        if request.HasField("keep_alive"):
-            asked.keep_alive = request.keep_alive
-        await self._attempt(model.spec, lambda worker: worker.load(asked))
+        keep_alive = request.keep_alive if request.HasField("keep_alive") else None
+
+        def load(worker: WorkerClient) -> Awaitable[None]:
+            self._keep(asked, keep_alive, worker)
+            return worker.load(asked)
+
+        await self._attempt(model.spec, load)
         return time.monotonic_ns() - arrived
 
     async def unload(self, request: inference_pb2.UnloadRequest) -> None:
         """Free a model on every worker that holds it, or what had its name before."""
-        model = await self._resolve(request.model)
+        model = await self._resolver.resolve(request.model)
         digests = {model.spec.digest} | {
             held.spec.digest
             for candidate in self._fleet.candidates()
@@ -107,37 +120,34 @@ class Router:
             *(worker.unload(digest) for worker in self._fleet.reachable() for digest in digests)
         )
 
-    async def _prepare(
-        self, request: inference_pb2.GenerateRequest
-    ) -> tuple[model_pb2.ModelSpec, generation_pb2.Generation]:
-        model = await self._resolve(request.model)
-        require_generation(model, request.model, request.generation)
-        return model.spec, merge(model, request.generation)
-
-    async def _resolve(self, model: str) -> registry_pb2.ResolvedModel:
-        with rpc_errors():
-            return await self._registry.Resolve(registry_pb2.ResolveRequest(model=model))
-
-    def _slots(self, spec: model_pb2.ModelSpec) -> int:
-        return slots(self._fleet.candidates(), spec.weights)
-
-    async def _run(self, start: worker_pb2.StartSequence) -> AsyncGenerator[Event, None]:
-        attempts = Attempts(self._fleet, wanted_by(start.spec), self._load_timeout)
+    async def _run(
+        self,
+        start: worker_pb2.StartSequence,
+        keep_alive: int | None,
+        prefix: Prefix,
+        continuation: Continuation,
+    ) -> AsyncGenerator[Event, None]:
+        attempts = Attempts(self._fleet, wanted_by(start.spec), self._load_timeout, prefix)
         while True:
             worker = await attempts.next_worker()
-            begun = False
+            self._keep(start, keep_alive, worker)
+            start.tokens[:] = continuation.tokens
+            began = time.monotonic()
             try:
                 async with worker.sequence(start) as sequence:
                     while True:
                         event = await sequence.receive()
-                        begun = True
-                        yield event
                         if isinstance(event, generation_pb2.Completed):
+                            seconds = time.monotonic() - began
+                            self._fleet.served(prefix, worker.address, seconds, event.context)
+                            continuation.complete(event.usage)
+                            yield event
                             return
+                        if fresh := continuation.take(event):
+                            yield fresh
             except PaddockError as error:
-                if begun:
-                    raise
-                attempts.failed(worker, error)
+                attempts.failed(worker, error, len(continuation.tokens))
+                continuation.restart()
 
     async def _attempt(
         self, spec: model_pb2.ModelSpec, operation: Callable[[WorkerClient], Awaitable[T]]
@@ -149,3 +159,12 @@ class Router:
                 return await operation(worker)
             except PaddockError as error:
                 attempts.failed(worker, error)
+
+    def _keep(self, work: Work, keep_alive: int | None, worker: WorkerClient) -> None:
+        """Say how long a worker is to keep the model."""
+        wanted = wanted_by(work.spec)
+        asked = self._fleet.keep_alive(wanted, worker.address, keep_alive)
+        if asked is None:
+            work.ClearField("keep_alive")
+        else:
+            work.keep_alive = asked

@@ -12,8 +12,8 @@ Event = generation_pb2.Delta | generation_pb2.Completed
 class Sequence:
     """Receives a worker's updates and hands them on in order.
 
-    Deltas that pile up are joined, so what is kept is never more than the
-    sequence's own text.
+    Deltas that pile up are joined, so what is kept is never more than the sequence's own
+    text, tokens and log probabilities, which its window bounds.
     """
 
     def __init__(self, number: int) -> None:

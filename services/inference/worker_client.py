@@ -9,7 +9,7 @@ from itertools import count
 
 import grpc
 
-from common.errors import PaddockError, WorkerLost
+from common.errors import Interrupted, PaddockError, WorkerLost
 from common.rpc import open_channel, rpc_errors
 from protos.paddock.v1 import generation_pb2, inference_pb2, model_pb2, worker_pb2, worker_pb2_grpc
 from services.inference.placement import Wanted, wanted_by
@@ -49,9 +49,13 @@ class WorkerClient:
 
     @asynccontextmanager
     async def sequence(self, start: worker_pb2.StartSequence) -> AsyncIterator[Sequence]:
-        """Run a sequence; leaving the block before its end cancels it on the worker."""
+        """Run a sequence; leaving the block before its end cancels it on the worker.
+
+        Raises:
+            Interrupted: the worker has just been lost.
+        """
         if self.status is None:
-            raise WorkerLost
+            raise Interrupted("a worker is not available; try again in a moment")
         sequence = Sequence(next(self._numbers))
         start.sequence = sequence.number
         self._sequences[sequence.number] = sequence

@@ -311,6 +311,7 @@ class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
     ) -> inference_pb2.EmbedResponse:
         self.embedded.append(request)
         _require_known(request.model)
+        await self.hold.wait()
         if self.embed_failure:
             raise self.embed_failure
         vectors = [inference_pb2.Embedding(values=[len(text), 0.5]) for text in request.inputs]

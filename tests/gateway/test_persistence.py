@@ -206,3 +206,21 @@ async def test_who_drains_keeps_no_connection(settings: GatewaySettings, backend
             assert response.status == 200
             assert response.headers["Connection"] == "close"
     stopping.cancel()
+
+
+@pytest.mark.parametrize("path", ["/api/generate", "/api/embed"])
+async def test_a_request_that_takes_too_long_is_ended(
+    settings: GatewaySettings, backend: Backend, path: str
+) -> None:
+    gateway = Gateway(settings.model_copy(update={"request_timeout": "300ms"}))
+    url = (await gateway.start()).url
+    backend.inference.hold.clear()
+    async with (
+        aiohttp.ClientSession(base_url=url) as http,
+        http.post(path, json={**PROMPT, "input": "abc"}) as response,
+    ):
+        assert response.status == 504
+        assert await response.json() == {"error": "the request took longer than 0.3 s"}
+    if path == "/api/generate":
+        await asyncio.wait_for(backend.inference.canceled.wait(), 5)
+    await gateway.stop()

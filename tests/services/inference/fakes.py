@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from common.changes import Changes
-from common.errors import LoadFailed, ModelNotFound, NoRoom, OutOfMemory
+from common.errors import (
+    Interrupted,
+    LoadFailed,
+    ModelNotFound,
+    NoRoom,
+    OutOfMemory,
+    PaddockError,
+)
 from common.rpc import Server
 from protos.paddock.v1 import (
     generation_pb2,
@@ -49,6 +56,10 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
         self.room = room
         self.step = 0.001
         self.refuse_to_load = False
+        self.leaves = False
+        """It serves no embeddings any more."""
+        self.leaves_after: list[tuple[int, PaddockError]] = []
+        """After so many words of an answer it fails with an error, each entry once."""
         self.models: dict[str, worker_pb2.WorkerModel] = {}
         self.running: dict[int, asyncio.Task[None]] = {}
         self.canceled: list[int] = []
@@ -117,9 +128,18 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
             outbox.put_nowait(worker_pb2.SequenceUpdate(sequence=number, failure=failure))
             return
         words = start.generation.chat.messages[-1].content.split()
-        for word in words:
-            await asyncio.sleep(self.step)
-            delta = generation_pb2.Delta(content=f"{word} ")
+        left, reason = self.leaves_after.pop(0) if self.leaves_after else (None, None)
+        for position, word in enumerate(words):
+            if position == left and reason:
+                failure = generation_pb2.Failure(reason=reason.reason(), message=reason.message)
+                outbox.put_nowait(worker_pb2.SequenceUpdate(sequence=number, failure=failure))
+                return
+            if position >= len(start.tokens):
+                await asyncio.sleep(self.step)
+            delta = generation_pb2.Delta(content=f"{word} ", tokens=[position])
+            if not position:
+                delta.usage.prompt_tokens = 3
+                delta.usage.prompt_duration = 1 + len(start.tokens)
             outbox.put_nowait(worker_pb2.SequenceUpdate(sequence=number, delta=delta))
         completed = generation_pb2.Completed(
             reason=generation_pb2.FINISH_REASON_STOP,
@@ -167,6 +187,8 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
     async def Embed(
         self, request: worker_pb2.EmbedSequencesRequest, context: Any
     ) -> inference_pb2.EmbedResponse:
+        if self.leaves:
+            raise Interrupted("the worker is shutting down")
         self.embedded.append(request.request)
         vectors = [
             inference_pb2.Embedding(values=[float(len(text))]) for text in request.request.inputs

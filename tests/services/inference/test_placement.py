@@ -5,40 +5,21 @@ import pytest
 from protos.paddock.v1 import model_pb2, worker_pb2
 from services.inference.placement import (
     LOADING,
-    READY,
     Candidate,
     Wanted,
     choose,
     may_find_room,
+    memory_needed,
     room,
     slots,
+    wanted_by,
 )
+from tests.services.inference.candidates import model, unused, worker
 
 M = Wanted("m")
+LARGE = Wanted("m", size=30)
+"""It takes 36 bytes."""
 TUNED = Wanted("m", adapter=True)
-
-
-def model(
-    weights: str, state: int = READY, *, adapter: bool = False, **fields: object
-) -> worker_pb2.WorkerModel:
-    spec = model_pb2.ModelSpec(weights=weights)
-    if adapter:
-        spec.adapter.rank = 8
-    return worker_pb2.WorkerModel(spec=spec, state=state, **fields)  # type: ignore[arg-type]
-
-
-def worker(
-    address: str,
-    *models: worker_pb2.WorkerModel,
-    used: int = 0,
-    in_flight: dict[str, int] | None = None,
-    draining: bool = False,
-) -> Candidate:
-    status = worker_pb2.WorkerStatus(
-        memory_budget=100, memory_used=used, models=models, draining=draining
-    )
-    needs = {Wanted(weights): count for weights, count in (in_flight or {}).items()}
-    return Candidate(address, status, needs)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +40,6 @@ def worker(
             [],
             "b",
         ),
-        ([worker("a", used=80), worker("b", used=20)], [], "b"),
         ([worker("a", in_flight={"x": 3}), worker("b")], [], "b"),
         ([worker("a"), worker("b", in_flight={"m": 3})], [], "b"),
         ([worker("a", model("m")), worker("b", in_flight={"m": 1})], [], "a"),
@@ -68,6 +48,124 @@ def worker(
 )
 def test_choose(candidates: list[Candidate], excluded: list[str], chosen: str | None) -> None:
     assert choose(candidates, M, excluded) == chosen
+
+
+@pytest.mark.parametrize(
+    ("candidates", "chosen"),
+    [
+        # Free memory before any eviction, even where little is left.
+        ([worker("a", unused("x", 1, 90), used=90), worker("b", used=60)], "b"),
+        # Engines share a worker's cores: a worker without any comes first.
+        ([worker("a", unused("x", 1, 9), used=9), worker("b", used=60)], "b"),
+        ([worker("a", in_flight={"x": 1}), worker("b", used=60)], "b"),
+        # Models live side by side where there is room: a busy one beside, no idle one to go.
+        (
+            [
+                worker("a", model("x", running=3, memory=40), used=40),
+                worker("b", unused("y", 1, 90), used=90),
+            ],
+            "a",
+        ),
+        # Among equals the one where least is left: large ones stay free for large models.
+        ([worker("a", budget=999), worker("b")], "b"),
+        ([worker("a", used=10), worker("b", used=20)], "b"),
+        ([worker("a", used=80), worker("b", used=20)], "b"),
+        # The least recently used model goes, of all workers'.
+        (
+            [
+                worker("a", unused("x", 5, 90), used=90),
+                worker("b", unused("y", 3, 90), used=90),
+                worker("c", unused("z", 7, 90), used=90),
+            ],
+            "b",
+        ),
+        # It is enough when some of a worker's models go, the older ones.
+        (
+            [
+                worker("a", unused("x", 1, 40), unused("y", 9, 50), used=90),
+                worker("b", unused("z", 3, 90), used=90),
+            ],
+            "a",
+        ),
+        (
+            [
+                worker("a", unused("x", 1, 20), unused("y", 9, 70), used=90),
+                worker("b", unused("z", 3, 90), used=90),
+            ],
+            "b",
+        ),
+        # One that is in use cannot go, one that loads cannot either.
+        (
+            [
+                worker("a", model("x", running=1, memory=90), used=90),
+                worker("b", unused("y", 9, 90), used=90),
+            ],
+            "b",
+        ),
+        (
+            [
+                worker("a", model("x", LOADING, memory=90), used=90),
+                worker("b", unused("y", 9, 90), used=90),
+            ],
+            "b",
+        ),
+        # A pinned one goes after all others, and rather than that the request fails.
+        (
+            [
+                worker("a", unused("x", 1, 90, pinned=True), used=90),
+                worker("b", unused("y", 9, 90), used=90),
+            ],
+            "b",
+        ),
+        (
+            [
+                worker("a", unused("x", 1, 90, pinned=True), used=90),
+                worker("b", model("y", running=1, memory=90), used=90),
+            ],
+            "a",
+        ),
+        # A worker that is too small is asked last: estimates may be wrong.
+        ([worker("a", budget=20), worker("b", model("y", running=1), used=99)], "b"),
+        ([worker("a", budget=20)], "a"),
+    ],
+)
+def test_a_model_goes_where_it_costs_least(candidates: list[Candidate], chosen: str) -> None:
+    assert choose(candidates, LARGE) == chosen
+
+
+def test_a_cold_model_goes_to_the_same_of_equal_workers_from_every_router() -> None:
+    workers = [worker(name) for name in "abcdef"]
+    choices = {Wanted(f"m{number}"): "" for number in range(50)}
+    for wanted in choices:
+        choices[wanted] = choose(workers, wanted) or ""
+        assert choose(workers[::-1], wanted) == choices[wanted]
+    assert set(choices.values()) == set("abcdef")
+
+
+def test_memory_is_known_from_replicas_or_guessed_from_files() -> None:
+    assert memory_needed([worker("a"), worker("b", model("m", memory=77))], LARGE) == 77
+    assert memory_needed([worker("a", model("x", memory=77))], LARGE) == 36
+    spec = model_pb2.ModelSpec(weights="m", files=[model_pb2.ModelFile(size=10)] * 3)
+    assert wanted_by(spec) == LARGE
+
+
+def test_manifests_that_share_an_engine_are_one() -> None:
+    base = model("m", memory=40, running=2, max_sequences=4)
+    tuned = model("m", memory=40, running=1, max_sequences=4, adapter=True)
+    other = model("m", memory=30, running=1, max_sequences=4)
+    assert [
+        (held.memory, held.load, held.wanted.adapter) for held in worker("a", base, tuned).held
+    ] == [(40, 3, True)]
+    assert len(worker("a", base, other).held) == 2
+
+
+def test_load_is_what_was_reported_and_what_was_sent_since() -> None:
+    status = worker("a", model("m", running=5)).status
+    sent = Candidate("a", status, {M: 4, Wanted("x"): 9}, {M: 1})
+    assert sent.load("m") == 8
+    ended = Candidate("a", status, {}, {M: 3})
+    assert ended.load("m") == 2
+    assert Candidate("a", worker("a").status, {M: 2}, {M: 2}).load("m") == 2
 
 
 @pytest.mark.parametrize(
