@@ -20,6 +20,7 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
+from prometheus_client import CollectorRegistry, Counter
 
 from common.errors import (
     BY_STATUS,
@@ -155,7 +156,10 @@ class Server:
     """
 
     def __init__(self) -> None:
-        self.grpc = grpc.aio.server(interceptors=[_ErrorInterceptor()], options=_OPTIONS)
+        self.metrics = CollectorRegistry()
+        """What Prometheus is told of this process: its calls, and what is registered besides."""
+        interceptor = _Interceptor(self.metrics)
+        self.grpc = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
         self._probes = grpc.aio.server(options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         self._services = [""]
@@ -291,8 +295,17 @@ def _clip(text: str) -> str:
     return encoded[:_MAX_TEXT].decode(errors="ignore") + "…"
 
 
-class _ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Turns errors raised by servicers into statuses."""
+Count = Callable[[str], None]
+"""Counts a call by how it ended: "OK", or its error's reason."""
+
+
+class _Interceptor(grpc.aio.ServerInterceptor):
+    """Turns errors raised by servicers into statuses, and counts calls."""
+
+    def __init__(self, metrics: CollectorRegistry) -> None:
+        self._calls = Counter(
+            "paddock_calls", "Calls by how they ended", ("method", "result"), registry=metrics
+        )
 
     async def intercept_service(
         self,
@@ -302,26 +315,36 @@ class _ErrorInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
+        method = handler_call_details.method
+
+        def count(result: str) -> None:
+            self._calls.labels(method, result).inc()
+
         for kind, guard in _GUARDS.items():
             if behaviour := getattr(handler, kind):
                 make = getattr(grpc, f"{kind}_rpc_method_handler")
                 return make(
-                    guard(behaviour), handler.request_deserializer, handler.response_serializer
+                    guard(behaviour, count),
+                    handler.request_deserializer,
+                    handler.response_serializer,
                 )
         return handler
 
 
-def _guard_unary(behaviour: Any) -> Any:
+def _guard_unary(behaviour: Any, count: Count) -> Any:
     async def call(request: Any, context: _Context) -> Any:
         try:
-            return await behaviour(request, context)
+            answer = await behaviour(request, context)
         except Exception as error:
-            await _abort(context, error)
+            await _abort(context, error, count)
+        else:
+            count("OK")
+            return answer
 
     return call
 
 
-def _guard_stream(behaviour: Any) -> Any:
+def _guard_stream(behaviour: Any, count: Count) -> Any:
     async def call(request: Any, context: _Context) -> AsyncIterator[Any]:
         try:
             answer = behaviour(request, context)
@@ -331,8 +354,9 @@ def _guard_stream(behaviour: Any) -> Any:
             async with aclosing(answer) as responses:
                 async for response in responses:
                     yield response
+            count("OK")
         except Exception as error:
-            await _abort(context, error)
+            await _abort(context, error, count)
 
     return call
 
@@ -345,7 +369,7 @@ _GUARDS = {
 }
 
 
-async def _abort(context: _Context, error: Exception) -> None:
+async def _abort(context: _Context, error: Exception, count: Count) -> None:
     if isinstance(error, grpc.aio.AioRpcError):
         error = from_rpc_error(error)
     if isinstance(error, grpc.aio.AbortError | grpc.aio.BaseError):
@@ -353,5 +377,6 @@ async def _abort(context: _Context, error: Exception) -> None:
     if not isinstance(error, PaddockError):
         logger.error("a call failed", exc_info=error)
         error = Internal(f"internal error: {error}")
+    count(error.reason())
     status = to_status(error)
     await context.abort(status.code, status.details, (*status.trailing_metadata, _FINAL))

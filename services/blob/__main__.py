@@ -4,6 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+from common.metrics import metrics_served
 from common.process import run_process
 from common.rpc import Server
 from common.settings import read_settings, seconds
@@ -27,8 +28,8 @@ async def serve(settings: BlobSettings, stop: asyncio.Event) -> None:
     server = Server()
     blob_pb2_grpc.add_BlobServiceServicer_to_server(BlobServicer(store, collector), server.grpc)
     service = blob_pb2.DESCRIPTOR.services_by_name["BlobService"].full_name
-    await server.start(settings.listen, service)
-    async with asyncio.TaskGroup() as upkeep:
+    await server.start(settings.listen, service, probes=settings.probes)
+    async with metrics_served(settings.metrics, server.metrics), asyncio.TaskGroup() as upkeep:
         tasks = [upkeep.create_task(watch_store(store, server))]
         if not settings.noprune:
             interval = seconds(settings.collect_interval)

@@ -1,9 +1,9 @@
 """Settings of the Blob service."""
 
-from common.settings import Duration, Settings
+from common.settings import Duration, ServiceSettings, Settings
 
 
-class BlobSettings(Settings):
+class BlobSettings(ServiceSettings):
     """Flags and variables of `python -m services.blob`."""
 
     listen: str = "127.0.0.1:50051"

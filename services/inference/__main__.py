@@ -2,6 +2,7 @@
 
 import asyncio
 
+from common.metrics import metrics_served
 from common.process import run_process
 from common.rpc import Server, open_channel
 from common.settings import read_settings, seconds
@@ -9,6 +10,7 @@ from protos.paddock.v1 import inference_pb2, inference_pb2_grpc, registry_pb2_gr
 from services.inference.admission import Admission
 from services.inference.capacity import Capacities
 from services.inference.fleet import Fleet
+from services.inference.metrics import RouterMetrics
 from services.inference.replicas import Replicas
 from services.inference.resolver import Resolver
 from services.inference.router import Router
@@ -39,8 +41,9 @@ async def serve(settings: InferenceSettings, stop: asyncio.Event) -> None:
         servicer = InferenceServicer(router, fleet)
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, server.grpc)
         service = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
-        await server.start(settings.listen, service)
-        async with asyncio.TaskGroup() as group:
+        server.metrics.register(RouterMetrics(admission, router, fleet))
+        await server.start(settings.listen, service, probes=settings.probes)
+        async with metrics_served(settings.metrics, server.metrics), asyncio.TaskGroup() as group:
             following = [
                 group.create_task(fleet.follow()),
                 group.create_task(replicas.follow()),

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from common.errors import Busy, Interrupted, TimedOut
 from services.inference.fair_queue import FairQueue
@@ -19,10 +20,21 @@ _LONGEST_ADVICE = 60.0  # seconds after which a refused client is told to come b
 _MEMORY = 16
 
 
+class Queue(NamedTuple):
+    """A model's requests."""
+
+    model: str
+    admitted: int
+    waiting: int
+    oldest: float
+    """Seconds that the first of those has waited."""
+
+
 @dataclass
 class _Line:
     """The requests of one model."""
 
+    model: str = ""
     admitted: int = 0
     waiting: FairQueue["asyncio.Future[None]"] = field(default_factory=FairQueue)
     since: dict["asyncio.Future[None]", float] = field(default_factory=dict)
@@ -46,10 +58,14 @@ class Admission:
         self._patience = patience
         self._lines: dict[str, _Line] = {}
         self._leaving = False
+        self.refused = 0
+        """Requests that found a full queue."""
 
     @asynccontextmanager
-    async def admit(self, weights: str, client: str) -> AsyncIterator[None]:
+    async def admit(self, weights: str, client: str, model: str = "") -> AsyncIterator[None]:
         """Wait for a request's turn, and hold its place within the block.
+
+        `model` is the name under which the weights are known to whoever looks at the queues.
 
         Raises:
             Busy: too many wait already.
@@ -57,6 +73,7 @@ class Admission:
             Interrupted: this process leaves.
         """
         line = self._lines.setdefault(weights, _Line())
+        line.model = model
         if line.waiting or line.admitted >= self._capacity(weights):
             await self._wait(weights, line, client)
         else:
@@ -94,21 +111,24 @@ class Admission:
         line = self._lines.get(weights)
         return len(line.waiting) if line else 0
 
-    def oldest(self, weights: str) -> float:
-        """Tell for how many seconds the first of them has waited; 0 where none waits."""
-        line = self._lines.get(weights)
-        first = next(iter(line.since.values()), None) if line else None
-        return 0.0 if first is None else time.monotonic() - first
-
-    @property
-    def models(self) -> list[str]:
-        """The weights that requests are in flight for."""
-        return list(self._lines)
+    def queues(self) -> list[Queue]:
+        """Describe the requests of each model that has any."""
+        now = time.monotonic()
+        return [
+            Queue(
+                line.model,
+                line.admitted,
+                len(line.waiting),
+                now - next(iter(line.since.values()), now),
+            )
+            for line in self._lines.values()
+        ]
 
     async def _wait(self, weights: str, line: _Line, client: str) -> None:
         if self._leaving:
             raise Interrupted("the router is shutting down")
         if len(line.waiting) >= self._max_queue:
+            self.refused += 1
             raise Busy(
                 "server busy, please try again.  maximum pending requests exceeded",
                 retry_after=self._advice(weights, line),

@@ -40,6 +40,8 @@ class Router:
         self._fleet = fleet
         self._admission = admission
         self._load_timeout = load_timeout
+        self.moved = 0
+        """Answers that another worker went on with, each as often as that happened."""
 
     async def generate(self, request: inference_pb2.GenerateRequest) -> AsyncGenerator[Event, None]:
         """Stream what the model answers, and at last how it ended.
@@ -58,7 +60,8 @@ class Router:
             spec=model.spec, generation=merge(model, request.generation)
         )
         keep_alive = request.keep_alive if request.HasField("keep_alive") else None
-        async with self._admission.admit(model.spec.weights, request.client):
+        spec = model.spec
+        async with self._admission.admit(spec.weights, request.client, spec.name):
             events = self._run(start, keep_alive, prefix, continuation)
             async with aclosing(events):
                 async for event in events:
@@ -86,8 +89,9 @@ class Router:
         require(model, request.model, "embedding", "embeddings")
         request.options.CopyFrom(merge_options(model.parameters, request.options))
         asked = worker_pb2.EmbedSequencesRequest(spec=model.spec, request=request)
-        async with self._admission.admit(model.spec.weights, request.client):
-            response = await self._attempt(model.spec, lambda worker: worker.embed(asked))
+        spec = model.spec
+        async with self._admission.admit(spec.weights, request.client, spec.name):
+            response = await self._attempt(spec, lambda worker: worker.embed(asked))
         response.usage.total_duration = time.monotonic_ns() - arrived
         return response
 
@@ -147,6 +151,7 @@ class Router:
                             yield fresh
             except PaddockError as error:
                 attempts.failed(worker, error, len(continuation.tokens))
+                self.moved += bool(continuation.tokens)
                 continuation.restart()
 
     async def _attempt(

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from common.settings import Duration, Settings
+from common.settings import Duration, ServiceSettings
 
 
-class InferenceSettings(Settings):
+class InferenceSettings(ServiceSettings):
     """Flags and variables of `python -m services.inference`."""
 
     listen: str = "127.0.0.1:50053"

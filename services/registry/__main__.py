@@ -2,6 +2,7 @@
 
 import asyncio
 
+from common.metrics import metrics_served
 from common.process import run_process
 from common.rpc import Server, open_channel
 from common.settings import read_settings, seconds
@@ -19,8 +20,9 @@ async def serve(settings: RegistrySettings, stop: asyncio.Event) -> None:
         servicer = RegistryServicer(BlobClient(channel, settings.blob), remote, settings.modelfiles)
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server.grpc)
         service = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
-        await server.start(settings.listen, service)
-        await server.serve_until(stop, seconds(settings.drain_timeout))
+        await server.start(settings.listen, service, probes=settings.probes)
+        async with metrics_served(settings.metrics, server.metrics):
+            await server.serve_until(stop, seconds(settings.drain_timeout))
 
 
 def main() -> None:

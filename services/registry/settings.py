@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from common.settings import Duration, Settings, seconds
+from common.settings import Duration, ServiceSettings, seconds
 from services.registry.remote.client import RemoteSettings
 
 DEFAULT_HUB = "https://huggingface.co"
@@ -24,7 +24,7 @@ Url = Annotated[str, AfterValidator(_check_url)]
 """A setting that is the URL of a registry."""
 
 
-class RegistrySettings(Settings):
+class RegistrySettings(ServiceSettings):
     """Flags and variables of `python -m services.registry`."""
 
     listen: str = "127.0.0.1:50052"
@@ -57,6 +57,9 @@ class RegistrySettings(Settings):
     stall_timeout: Duration = "30s"
     """How long another registry may send nothing before the connection is given up."""
 
+    slowest_pull: int = Field(default=1024, ge=0)
+    """Bytes a second under which, for as long as that, a pull's connection is given up too."""
+
     drain_timeout: Duration = "30s"
     """How long running calls may take to finish after SIGTERM."""
 
@@ -72,5 +75,6 @@ class RegistrySettings(Settings):
             auths=self.registry_auth.get_secret_value() or variables("DOCKER_AUTH_CONFIG", ""),
             docker_config=folder,
             stall_timeout=seconds(self.stall_timeout),
+            slowest_pull=self.slowest_pull,
             window=self.pull_window,
         )

@@ -60,7 +60,7 @@ async def line(
     yield made
     await made.cancel()
     assert made.admission.waiting(MODEL) == 0
-    assert made.admission.models == []
+    assert made.admission.queues() == []
 
 
 async def test_who_finds_a_free_slot_does_not_wait() -> None:

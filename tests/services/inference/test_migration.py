@@ -112,7 +112,7 @@ async def test_a_lost_stream_frees_its_place(cluster: Cluster) -> None:
     for _ in range(2):
         with pytest.raises(WorkerLost):
             await finish(cluster.router.generate(question("one", TEXT)))
-    await settle(lambda: not cluster.admission.models)
+    await settle(lambda: not cluster.admission.queues())
 
 
 async def test_what_another_router_began_is_gone_on_with(cluster: Cluster) -> None:
