@@ -26,6 +26,8 @@ class ChildSpec:
     arguments: tuple[str, ...]  # of the Python interpreter
     is_ready: Callable[[], Awaitable[bool]]
     environment: tuple[tuple[str, str], ...] = ()
+    drain: float = 0.0
+    """Seconds that it gives itself to drain."""
 
 
 class Child:

@@ -9,21 +9,23 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import aiohttp
 
 from cli.child import Child
 from cli.demo import chat_models, install_demo
+from cli.shares import divide
 from cli.suite import Suite
+from common.gpus import visible_gpus
 from common.hosts import HostAddress
 from common.process import run_process
-from common.settings import seconds
 
 _LOG_TAIL = 15  # lines
 _PATIENCE = 10.0  # seconds without news
 _START_TIMEOUT = 120.0  # seconds
-_EXTRA_GRACE = 5.0  # seconds beyond the time that a process gives itself to drain
+_EXTRA_GRACE = 10.0  # seconds beyond that: last updates are read, engines end
 
 
 class StartFailed(Exception):
@@ -39,6 +41,8 @@ class ServeOptions:
     store: str
     demo: Path | None
     log_level: str
+    workers: int
+    drain_delay: str
     drain_timeout: str
 
 
@@ -53,26 +57,28 @@ def serve(options: ServeOptions) -> None:
         options.home,
         options.store,
         options.log_level,
-        options.drain_timeout,
+        shares=divide(options.workers, visible_gpus() if options.workers > 1 else []),
+        drain_delay=options.drain_delay,
+        drain_timeout=options.drain_timeout,
     )
-    grace = seconds(options.drain_timeout) + _EXTRA_GRACE
     suite.prepare()
     with _sole_user_of(suite.home), _lifeline() as lifeline:
         suite.check_address()
-        children = [
-            Child(spec, suite.logs / f"{spec.name}.log", lifeline, _report)
-            for spec in suite.processes()
+        stages = [
+            [Child(spec, suite.logs / f"{spec.name}.log", lifeline, _report) for spec in stage]
+            for stage in suite.stages()
         ]
 
         async def main(stop: asyncio.Event) -> None:
-            await _run(suite, children, options.demo, grace, stop)
+            await _run(suite, stages, options.demo, stop)
 
         run_process("paddock", options.log_level, main)
 
 
 async def _run(
-    suite: Suite, children: list[Child], demo: Path | None, grace: float, stop: asyncio.Event
+    suite: Suite, stages: list[list[Child]], demo: Path | None, stop: asyncio.Event
 ) -> None:
+    children = list(chain.from_iterable(stages))
     stopping = asyncio.create_task(stop.wait())
     running = asyncio.create_task(_start_and_watch(suite, children, demo))
     try:
@@ -87,7 +93,7 @@ async def _run(
         running.cancel()
         stopping.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        await _stop(children, grace)
+        await _stop(stages)
 
 
 async def _start_and_watch(suite: Suite, children: list[Child], demo: Path | None) -> None:
@@ -141,18 +147,18 @@ async def _advice(suite: Suite, demo: Path | None) -> str:
     return f"; try: curl {url}/api/generate -d '{request}'"
 
 
-async def _stop(children: list[Child], grace: float) -> None:
+async def _stop(stages: list[list[Child]]) -> None:
     """Stop those who take requests before those who serve them."""
 
     def kill_all() -> None:
-        for child in children:
+        for child in chain.from_iterable(stages):
             child.kill()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, kill_all)
-    for child in reversed(children):
-        await child.stop(grace)
+    for stage in reversed(stages):
+        await asyncio.gather(*(it.stop(it.spec.drain + _EXTRA_GRACE) for it in stage))
 
 
 def _report(text: str) -> None:

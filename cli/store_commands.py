@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from cli.suite import default_store
-
 Home = Annotated[Path, typer.Option(envvar="PADDOCK_HOME", help="Folder that paddock serve uses.")]
 StoreAddress = Annotated[
     str,
@@ -26,7 +24,10 @@ def fsck(
         ),
     ] = False,
 ) -> None:
-    """Check that every stored model is whole; status 1 if something is wrong."""
+    """Check that every stored model is whole.
+
+    Status 1 if something is wrong.
+    """
     _become("services.blob.fsck", home, store, *(["--repair"] if repair else []))
 
 
@@ -51,5 +52,7 @@ def collect(
 
 
 def _become(module: str, home: Path, store: str, *flags: str) -> None:
+    from cli.suite import default_store
+
     address = store or default_store(home.expanduser().absolute())
     os.execv(sys.executable, [sys.executable, "-m", module, "--store", address, *flags])

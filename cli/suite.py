@@ -6,16 +6,18 @@ import re
 import socket
 import stat
 import tempfile
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
 
 from cli.child import ChildSpec
+from cli.shares import Share
 from common.errors import InvalidRequest
 from common.hosts import HostAddress
 from common.rpc import is_serving
+from common.settings import seconds
 
 # The kernel's limit for the path of a socket is 107 bytes, and names need some of it. gRPC
 # reads the path as part of a URI.
@@ -39,7 +41,10 @@ class Suite:
     home: Path
     store: str
     log_level: str
-    drain_timeout: str
+    shares: Sequence[Share] = (Share(),)
+    """What each worker has of this machine."""
+    drain_delay: str = "0s"
+    drain_timeout: str = "30s"
 
     @property
     def logs(self) -> Path:
@@ -91,26 +96,29 @@ class Suite:
                 except OSError as error:
                     raise OSError(f"cannot listen on {self.host.url}: {error.strerror}") from None
 
-    def processes(self) -> list[ChildSpec]:
-        """Give the processes in the order in which each needs only those before it."""
+    def stages(self) -> list[list[ChildSpec]]:
+        """Give the processes in stages, of which each needs only those before it."""
         store = self.store or default_store(self.home)
         blob, registry = self._address("blob"), self._address("registry")
-        worker, inference = self._address("worker"), self._address("inference")
-        cache = str(self.home / "cache")
+        inference = self._address("inference")
+        workers = ",".join(self._address(name) for name in self._worker_names)
+        flags = ("--registry", registry, "--worker-addresses", workers)
         return [
-            self._service("blob", "services.blob", "--store", store),
-            self._service("registry", "services.registry", "--blob", blob, *self._modelfiles),
-            self._service("worker", "workers", "--blob", blob, "--cache", cache),
-            self._service(
-                "inference",
-                "services.inference",
-                "--registry",
-                registry,
-                "--worker-addresses",
-                worker,
-            ),
-            self._gateway(blob, registry, inference),
+            [self._service("blob", "services.blob", "--store", store)],
+            [self._service("registry", "services.registry", "--blob", blob, *self._modelfiles)],
+            [
+                self._worker(name, share)
+                for name, share in zip(self._worker_names, self.shares, strict=True)
+            ],
+            [self._service("inference", "services.inference", *flags)],
+            [self._gateway(blob, registry, inference)],
         ]
+
+    @property
+    def _worker_names(self) -> list[str]:
+        if len(self.shares) == 1:
+            return ["worker"]
+        return [f"worker-{number}" for number in range(1, len(self.shares) + 1)]
 
     @property
     def _common_flags(self) -> tuple[str, ...]:
@@ -133,17 +141,26 @@ class Suite:
             name,
             ("-m", module, "--listen", address, *flags, *self._common_flags),
             _serving_at(address),
+            drain=seconds(self.drain_timeout),
         )
+
+    def _worker(self, name: str, share: Share) -> ChildSpec:
+        cache = str(self.home / "cache")
+        flags = ("--blob", self._address("blob"), "--cache", cache, *share.flags)
+        spec = self._service(name, "workers", *flags)
+        return replace(spec, environment=share.environment)
 
     def _gateway(self, blob: str, registry: str, inference: str) -> ChildSpec:
         flags = ("--blob", blob, "--registry", registry, "--inference", inference)
+        delay = ("--drain-delay", self.drain_delay)
         host = f"{self.host.host}:{self.host.port}"
         if ":" in self.host.host:
             host = f"[{self.host.host}]:{self.host.port}"
         return ChildSpec(
             "gateway",
-            ("-m", "gateway", "--host", host, *flags, *self._common_flags),
+            ("-m", "gateway", "--host", host, *flags, *delay, *self._common_flags),
             _answering_at(f"{self.host.url}/readyz"),
+            drain=seconds(self.drain_delay) + seconds(self.drain_timeout),
         )
 
     def _address(self, name: str) -> str:

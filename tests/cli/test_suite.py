@@ -1,16 +1,27 @@
 """What a suite starts, and where it listens."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cli.child import ChildSpec
+from cli.shares import divide
 from cli.suite import Suite
 from common.hosts import HostAddress
 
 
-def make_suite(home: Path, host: str = "127.0.0.1:1") -> Suite:
-    return Suite(HostAddress.parse(host), home, "", "INFO", "30s")
+def make_suite(home: Path, host: str = "127.0.0.1:1", workers: int = 1) -> Suite:
+    return Suite(HostAddress.parse(host), home, "", "INFO", divide(workers, []))
+
+
+def processes(suite: Suite, kind: str) -> list[ChildSpec]:
+    return [spec for stage in suite.stages() for spec in stage if spec.name.startswith(kind)]
+
+
+def flags_of(process: ChildSpec) -> dict[str, str]:
+    return dict(zip(process.arguments[2::2], process.arguments[3::2], strict=True))
 
 
 def test_sockets_lie_in_the_home_for_its_owner_alone(tmp_path: Path) -> None:
@@ -51,15 +62,53 @@ def test_the_sockets_folder_is_closed_to_others_or_refused(tmp_path: Path) -> No
 
 def test_every_process_comes_after_those_it_needs(tmp_path: Path) -> None:
     listening: set[str] = set()
-    for process in make_suite(tmp_path).processes():
-        flags = dict(zip(process.arguments[2::2], process.arguments[3::2], strict=True))
+    for stage in make_suite(tmp_path, workers=3).stages():
+        flags = [flags_of(process) for process in stage]
         needed = {
-            value
-            for flag, value in flags.items()
-            if value.startswith("unix:") and flag != "--listen"
+            address
+            for each in flags
+            for flag, value in each.items()
+            for address in value.split(",")
+            if address.startswith("unix:") and flag != "--listen"
         }
         assert needed <= listening
-        listening.add(flags.get("--listen", ""))
+        listening.update(each.get("--listen", "") for each in flags)
+
+
+def test_a_single_worker_has_the_machine_to_itself(tmp_path: Path) -> None:
+    (worker,) = processes(make_suite(tmp_path), "worker")
+    assert worker.name == "worker"
+    assert worker.environment == ()
+    assert flags_of(worker).keys() == {
+        *("--listen", "--blob", "--cache", "--log-level", "--drain-timeout"),
+    }
+
+
+def test_several_workers_have_addresses_of_their_own_and_one_cache(tmp_path: Path) -> None:
+    suite = make_suite(tmp_path, workers=2)
+    workers = processes(suite, "worker")
+    flags = [flags_of(worker) for worker in workers]
+    assert [worker.name for worker in workers] == ["worker-1", "worker-2"]
+    assert [each["--sharers"] for each in flags] == ["2", "2"]
+    assert len({each["--cache"] for each in flags}) == 1
+    (inference,) = processes(suite, "inference")
+    listening = [each["--listen"] for each in flags]
+    assert flags_of(inference)["--worker-addresses"].split(",") == listening
+    assert len(set(listening)) == 2
+
+
+def test_workers_with_gpus_of_their_own_see_no_other(tmp_path: Path) -> None:
+    suite = replace(make_suite(tmp_path), shares=divide(2, ["0", "1"]))
+    workers = processes(suite, "worker")
+    assert [dict(worker.environment)["CUDA_VISIBLE_DEVICES"] for worker in workers] == ["0", "1"]
+    assert all("--sharers" not in worker.arguments for worker in workers)
+
+
+def test_a_process_may_drain_for_as_long_as_it_gives_itself(tmp_path: Path) -> None:
+    suite = replace(make_suite(tmp_path), drain_delay="3s", drain_timeout="1m")
+    drains = {spec.name: spec.drain for stage in suite.stages() for spec in stage}
+    assert drains.pop("gateway") == 63
+    assert set(drains.values()) == {60}
 
 
 @pytest.mark.parametrize(
@@ -82,5 +131,5 @@ def test_modelfiles_of_this_machine_are_open_to_its_own_users_alone(
     monkeypatch.delenv("PADDOCK_MODELFILES", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    processes = {process.name: process for process in make_suite(tmp_path, host).processes()}
-    assert ("--modelfiles" in processes["registry"].arguments) is opened
+    (registry,) = processes(make_suite(tmp_path, host), "registry")
+    assert ("--modelfiles" in registry.arguments) is opened

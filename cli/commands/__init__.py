@@ -1,0 +1,1 @@
+"""The commands that talk to a server, one file each or for those that belong together."""

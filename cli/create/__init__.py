@@ -1,0 +1,1 @@
+"""What `paddock create` does before the server can make a model."""

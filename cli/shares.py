@@ -1,0 +1,37 @@
+"""How several workers divide a machine."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one worker has of a machine."""
+
+    gpu: str | None = None
+    """The GPU, as `CUDA_VISIBLE_DEVICES` names it; None: what the worker finds."""
+    sharers: int = 1
+    """Workers that divide that GPU, or where there is none the machine."""
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What a worker is told on its command line."""
+        return ("--sharers", str(self.sharers)) if self.sharers > 1 else ()
+
+    @property
+    def environment(self) -> tuple[tuple[str, str], ...]:
+        """What a worker is told by variables."""
+        return () if self.gpu is None else (("CUDA_VISIBLE_DEVICES", self.gpu),)
+
+
+def divide(workers: int, gpus: Sequence[str]) -> list[Share]:
+    """Divide a machine: each GPU in turn to a worker, or without GPUs all of it evenly.
+
+    A single worker is told nothing.
+    """
+    if workers == 1 or not gpus:
+        return [Share(sharers=workers)] * workers
+    chosen = [gpus[number % len(gpus)] for number in range(workers)]
+    sharers = Counter(chosen)
+    return [Share(gpu, sharers[gpu]) for gpu in chosen]
