@@ -24,10 +24,15 @@ _ARCHITECTURES = {
     "qwen2": gguf.MODEL_ARCH.QWEN2,
     "qwen3": gguf.MODEL_ARCH.QWEN3,
     "qwen3_moe": gguf.MODEL_ARCH.QWEN3MOE,
+    "gemma": gguf.MODEL_ARCH.GEMMA,
     "gemma2": gguf.MODEL_ARCH.GEMMA2,
     "gemma3_text": gguf.MODEL_ARCH.GEMMA3,
     "phi3": gguf.MODEL_ARCH.PHI3,
+    "olmo2": gguf.MODEL_ARCH.OLMO2,
+    "cohere": gguf.MODEL_ARCH.COMMAND_R,
+    "starcoder2": gguf.MODEL_ARCH.STARCODER2,
     "bert": gguf.MODEL_ARCH.BERT,
+    "nomic_bert": gguf.MODEL_ARCH.NOMIC_BERT,
 }
 # Whose rotation llama.cpp computes on pairs that lie beside each other.
 _PAIRED = frozenset({"llama", "mistral", "mixtral", "granite"})
@@ -144,7 +149,7 @@ def _changed(name: str, weights: torch.Tensor, config: dict[str, Any]) -> torch.
             return _interleaved(weights, heads)
         if ".k_proj." in name:
             return _interleaved(weights, config.get("num_key_value_heads") or heads)
-    if family in ("gemma2", "gemma3_text") and name.endswith("norm.weight"):
+    if family in ("gemma", "gemma2", "gemma3_text") and name.endswith("norm.weight"):
         return weights + 1
     return weights
 

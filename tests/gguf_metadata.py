@@ -20,14 +20,19 @@ def add_hyperparameters(writer: GGUFWriter, config: dict[str, Any]) -> None:
     writer.add_embedding_length(config["hidden_size"])
     writer.add_feed_forward_length(config["intermediate_size"])
     writer.add_head_count(heads)
-    if config["model_type"] == "bert":
+    if config["model_type"] in ("bert", "nomic_bert"):
         writer.add_layer_norm_eps(config["layer_norm_eps"])
         writer.add_causal_attention(False)
         writer.add_pooling_type(PoolingType.MEAN)
+        if config["model_type"] == "nomic_bert":
+            _add_rope(writer, config)
         return
     writer.add_vocab_size(config["vocab_size"])
     writer.add_head_count_kv(config.get("num_key_value_heads") or heads)
-    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    if "rms_norm_eps" in config:
+        writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    else:
+        writer.add_layer_norm_eps(config.get("norm_epsilon") or config["layer_norm_eps"])
     size = config.get("head_dim") or config["hidden_size"] // heads
     writer.add_rope_dimension_count(size)
     if config.get("head_dim"):
@@ -49,6 +54,8 @@ def add_hyperparameters(writer: GGUFWriter, config: dict[str, Any]) -> None:
         writer.add_attention_scale(config["attention_multiplier"])
         writer.add_residual_scale(config["residual_multiplier"])
         writer.add_logit_scale(config["logits_scaling"])
+    if config["model_type"] == "cohere":
+        writer.add_logit_scale(config["logit_scale"])
     _add_rope(writer, config)
 
 

@@ -209,7 +209,8 @@ def _disk_errors(name: str, files: Sequence[model_pb2.ModelFile]) -> Iterator[No
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             size = format_bytes(sum(file.size for file in files))
             raise OutOfMemory(f"the worker's disk is full: {name} has {size}") from error
-        raise LoadFailed(f"cannot store the files of {name}: {error}") from error
+        reason = (error.strerror or "the disk fails").lower()
+        raise LoadFailed(f"cannot store the files of {name}: {reason}") from error
 
 
 def _clear(folder: Path) -> None:

@@ -45,7 +45,7 @@ class CacheRoom:
             NoRoom: it would, but too much is in use.
         """
         with self._locked():
-            own = _size(building)
+            own = own_bytes(building)
             while (victims := self._victims(building, need, own, name)) and self._evict(victims):
                 pass
             reserve(building, need)
@@ -84,12 +84,12 @@ class CacheRoom:
     def _cached(self) -> Iterator[Cached]:
         for path in self._models.iterdir():
             with suppress(OSError):  # it has just gone
-                yield Cached(path, _size(path), used_at(path), is_held(path))
+                yield Cached(path, own_bytes(path), used_at(path), is_held(path))
         for path in self._partial.iterdir():
             with suppress(OSError):
                 if path.is_dir():
                     held = is_worked_on(path)
-                    size = max(_size(path), _reserved(path) if held else 0)
+                    size = max(own_bytes(path), _reserved(path) if held else 0)
                     yield Cached(path, size, path.stat().st_mtime, held)
 
     @contextmanager
@@ -110,8 +110,8 @@ def end_reservation(building: Path) -> None:
     (building / _RESERVED).unlink(missing_ok=True)
 
 
-def _size(folder: Path) -> int:
-    """Tell how many bytes would be free without a folder."""
+def own_bytes(folder: Path) -> int:
+    """Tell how many bytes would be free without a folder; it blocks."""
     size = 0
     for path in folder.rglob("*"):
         with suppress(OSError):

@@ -3,14 +3,12 @@
 The bytes go to the blob service as they come; nothing is kept here.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
-import grpc
 from aiohttp import web
 
+from common.client_stream import send_all
 from common.digests import parse_digest
 from common.errors import BlobNotFound
 from common.rpc import rpc_errors
@@ -21,8 +19,6 @@ from gateway.settings import SETTINGS
 from protos.paddock.v1 import blob_pb2
 
 PART_BYTES = 1024 * 1024
-
-_WriteCall = grpc.aio.StreamUnaryCall[blob_pb2.WriteRequest, blob_pb2.WriteResponse]
 
 
 async def head_blob(request: web.Request) -> web.Response:
@@ -39,13 +35,7 @@ async def post_blob(request: web.Request) -> web.Response:
     if await _is_retained(request, digest):
         return _stored_already(request)
     await _send_continue(request)
-    call: Any = request.app[SERVICES].blob.Write()
-    try:
-        with rpc_errors():
-            response = await _write(call, digest, request)
-    finally:
-        # Without effect on a call that is over; else the service forgets the bytes so far.
-        call.cancel()
+    response = await send_all(request.app[SERVICES].blob.Write(), _requests(digest, request))
     return _stored_already(request) if response.existed else web.Response(status=201)
 
 
@@ -79,19 +69,17 @@ def _stored_already(request: web.Request) -> web.Response:
     return response
 
 
-async def _write(call: _WriteCall, digest: str, request: web.Request) -> blob_pb2.WriteResponse:
+async def _requests(
+    digest: str, request: web.Request
+) -> AsyncGenerator[blob_pb2.WriteRequest, None]:
     header = blob_pb2.WriteHeader(digest=digest, size=request.content_length)
-    # The service may answer before the last part, with an error or because somebody
-    # else stored the blob meanwhile: its answer then says so.
-    with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
-        await call.write(blob_pb2.WriteRequest(header=header))
-        async for part in _parts(body_pieces(request)):
-            await call.write(blob_pb2.WriteRequest(data=part))
-        await call.done_writing()
-    return await call
+    yield blob_pb2.WriteRequest(header=header)
+    async with aclosing(_parts(body_pieces(request))) as parts:
+        async for part in parts:
+            yield blob_pb2.WriteRequest(data=part)
 
 
-async def _parts(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _parts(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Join what arrives into parts of about `PART_BYTES`."""
     waiting: list[bytes] = []
     size = 0

@@ -11,6 +11,7 @@ from services.registry.contents import Contents
 from services.registry.gguf.header import MAGIC, NOT_GGUF, is_gguf
 from services.registry.gguf.layers import arrange_layers, model_digests
 from services.registry.gguf.model import read_model
+from services.registry.layout import check_layout
 from services.registry.manifest import Layer, parse_manifest
 from services.registry.metadata import check_documents, read_metadata
 from services.registry.model_config import ModelConfig
@@ -61,6 +62,7 @@ class BaseModels:
         served = _served_files(layers)
         metadata = await read_metadata(self._contents, served)
         await check_documents(self._contents, served)
+        check_layout(metadata)
         left_out = tuple(path for path in offered if path not in kinds)
         return Base(metadata.summary(), layers, left_out)
 

@@ -4,11 +4,12 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from common.client_stream import ClientStream, send_all
 from common.errors import BlobNotFound, NotFound
 from common.names import ModelName
 from common.rpc import rpc_errors
@@ -34,31 +35,8 @@ class WrittenBlob(NamedTuple):
     existed: bool
 
 
-class BlobUpload:
-    """A blob on its way to the store."""
-
-    def __init__(self, call: Any) -> None:
-        self._call = call
-
-    @property
-    def answered(self) -> bool:
-        """The service has ended the call; what else is sent is in vain."""
-        return bool(self._call.done())
-
-    async def send(self, request: blob_pb2.WriteRequest) -> None:
-        """Send the next part, as soon as the service takes it."""
-        try:
-            await self._call.write(request)
-        except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
-            # The service has ended the call; its status says why.
-            await self.finish()
-
-    async def finish(self) -> WrittenBlob:
-        """Say that this was all, and give what is stored now."""
-        with rpc_errors():
-            await self._call.done_writing()
-            response = await self._call
-        return WrittenBlob(response.digest, response.size, response.existed)
+BlobUpload: TypeAlias = ClientStream[blob_pb2.WriteRequest, blob_pb2.WriteResponse]
+"""A blob on its way to the store; `finish` gives what is stored then."""
 
 
 class BlobClient:
@@ -134,8 +112,7 @@ class BlobClient:
         """Store a small blob."""
         sha256 = await asyncio.to_thread(hashlib.sha256, content)
         digest = f"sha256:{sha256.hexdigest()}"
-        with rpc_errors():
-            response = await self._stub.Write(_pieces(digest, content))
+        response = await send_all(self._stub.Write(), _pieces(digest, content))
         return WrittenBlob(response.digest, response.size, response.existed)
 
     async def write_status(self, digest: str, size: int) -> blob_pb2.WriteStatusResponse:
@@ -155,14 +132,10 @@ class BlobClient:
         Raises:
             UploadMoved: no kept upload of `offset` bytes can be continued.
         """
-        call: Any = self._stub.Write()
-        try:
-            upload = BlobUpload(call)
+        with ClientStream(self._stub.Write()) as upload:
             header = blob_pb2.WriteHeader(digest=digest, size=size, keep=keep, offset=offset)
             await upload.send(blob_pb2.WriteRequest(header=header))
             yield upload
-        finally:
-            call.cancel()
 
     async def retain(self, digests: Iterable[str]) -> list[str]:
         """Keep blobs from collection for the grace period; give those that are not stored."""
@@ -214,7 +187,7 @@ def _stored(manifest: blob_pb2.StoredManifest) -> StoredManifest:
     return StoredManifest(name, manifest.content, manifest.modified_at)
 
 
-async def _pieces(digest: str, content: bytes) -> AsyncIterator[blob_pb2.WriteRequest]:
+async def _pieces(digest: str, content: bytes) -> AsyncGenerator[blob_pb2.WriteRequest, None]:
     header = blob_pb2.WriteHeader(digest=digest, size=len(content))
     yield blob_pb2.WriteRequest(header=header)
     for start in range(0, len(content), _PIECE):

@@ -50,8 +50,9 @@ class Catalog:
         target = previous.name if previous else name
         await self._blobs.write_manifest(target, content)
         try:
-            # Without a touch: blobs retained after their manifest was written would
-            # outlive it by the whole grace period.
+            # The service answers once nobody is deleting any of them: what is there now stays.
+            # Without a touch, for blobs that are retained after their manifest was written
+            # would outlive it by the whole grace period.
             _check_complete(await self._blobs.missing(wanted))
         except InvalidModel:
             await self._take_back(target, content, previous)

@@ -11,6 +11,7 @@ from common.errors import InvalidModel, TemplateError
 from common.model_template import ModelTemplate
 from services.registry.blob_client import BlobClient
 from services.registry.cache import Cache, Loaded
+from services.registry.documents import not_json
 from services.registry.gguf.file import GgufFile, read_file
 from services.registry.gguf.reading import read_header, read_start
 from services.registry.gguf.values import Value
@@ -137,7 +138,7 @@ class Contents:
         try:
             return Loaded(content.decode(), len(content))
         except UnicodeDecodeError as error:
-            raise InvalidModel(f"not UTF-8 text: {error}") from error
+            raise InvalidModel(f"not UTF-8 text from byte {error.start} on") from error
 
     async def _load_document(self, key: tuple[str, int]) -> Loaded[Any]:
         """Read JSON, given its digest and the most bytes that it may have."""
@@ -146,7 +147,7 @@ class Contents:
             try:
                 return Loaded(await asyncio.to_thread(orjson.loads, content), len(content))
             except orjson.JSONDecodeError as error:
-                raise InvalidModel(f"not valid JSON: {error}") from error
+                raise InvalidModel(not_json(error)) from error
 
     async def _load_template_capabilities(self, digest: str) -> Loaded[frozenset[str]]:
         text, _ = await self._load_text(digest)

@@ -1,7 +1,8 @@
-"""The base of the JSON documents that the store holds."""
+"""The base of the JSON documents that the store holds, and what can be wrong with them."""
 
 from typing import Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 
@@ -24,8 +25,38 @@ class Document(BaseModel):
         return value
 
 
+# By pydantic's names of them (docs.pydantic.dev/latest/errors/validation_errors).
+_PROBLEMS = {
+    "missing": "is missing",
+    "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "greater_than_equal": "must be {ge} or more",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be {le} or less",
+    "too_long": "has more than {max_length} items",
+    "too_short": "has fewer than {min_length} items",
+    "value_error": "is wrong: {error}",
+    "literal_error": "must be {expected}",
+}
+_OTHERS = "has a wrong value"
+
+
 def first_problem(error: ValidationError) -> str:
     """Say in one line what is wrong with a document, and where."""
-    problem = error.errors(include_url=False, include_context=False)[0]
-    place = ".".join(str(part) for part in problem["loc"])
-    return f"{place}: {problem['msg']}" if place else problem["msg"]
+    problem = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in problem["loc"]) or "it"
+    return f"{place} {_PROBLEMS.get(problem['type'], _OTHERS).format(**problem.get('ctx', {}))}"
+
+
+def not_json(error: orjson.JSONDecodeError) -> str:
+    """Say that a text is no JSON, and where it stops to be."""
+    if not error.doc.strip():
+        return "not valid JSON: it is empty, or no UTF-8 text"
+    return f"not valid JSON in line {error.lineno}, column {error.colno}"

@@ -6,6 +6,16 @@ from contextlib import contextmanager
 
 from common.errors import BlobNotFound, InvalidModel, InvalidRequest
 
+
+class UnreadKind(InvalidModel):
+    """A sound file, perhaps, of a kind that is not read here; travels as `InvalidModel`."""
+
+    @classmethod
+    def reason(cls) -> str:
+        """Name the kind that other processes know."""
+        return InvalidModel.reason()
+
+
 # How errors about Modelfiles begin, up to where they quote the file.
 _KIND = re.compile(
     r"\(line \d+\): (?:command must be .*|message role must be .*|unexpected EOF"
@@ -21,7 +31,8 @@ def in_file(path: str) -> Iterator[None]:
     try:
         yield
     except InvalidModel as error:
-        raise InvalidModel(f"{path}: {error.message}") from error
+        kind = UnreadKind if isinstance(error, UnreadKind) else InvalidModel
+        raise kind(f"{path}: {error.message}") from error
 
 
 @contextmanager

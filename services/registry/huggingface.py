@@ -58,6 +58,11 @@ class HuggingFaceConfig:
         return _integer(self.text, _EMBEDDING) or 0
 
     @property
+    def vocabulary_size(self) -> int:
+        """Tokens that it knows; 0 when it does not say."""
+        return _integer(self.text, ("vocab_size",)) or 0
+
+    @property
     def quantization(self) -> Mapping[str, Any]:
         """How the weights are quantised; empty when they are not."""
         found = self.document.get("quantization_config") or self.text.get("quantization_config")
@@ -70,7 +75,7 @@ class HuggingFaceConfig:
             "embedding_length": self.embedding_length or None,
             "block_count": _integer(self.text, _BLOCKS),
             "feed_forward_length": _integer(self.text, _FEED_FORWARD),
-            "vocab_size": _integer(self.text, ("vocab_size",)),
+            "vocab_size": self.vocabulary_size or None,
             "expert_count": _integer(self.text, _EXPERTS),
             "expert_used_count": _integer(self.text, _EXPERTS_USED),
             **self._attention(),

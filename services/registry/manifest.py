@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from common.digests import parse_digest
 from common.errors import InvalidDigest, InvalidModel
 from services.registry import media_types
-from services.registry.documents import Document, first_problem
+from services.registry.documents import Document, first_problem, not_json
 
 
 def _checked_digest(text: str) -> str:
@@ -105,7 +105,7 @@ def parse_manifest(content: bytes) -> Manifest:
     try:
         return Manifest.model_validate(orjson.loads(content))
     except orjson.JSONDecodeError as error:
-        raise InvalidModel(f"damaged manifest: {error}") from error
+        raise InvalidModel(f"damaged manifest: {not_json(error)}") from error
     except ValidationError as error:
         raise InvalidModel(f"damaged manifest: {first_problem(error)}") from error
 

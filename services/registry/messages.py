@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from common.errors import InvalidModel, InvalidRequest
 from protos.paddock.v1 import generation_pb2
-from services.registry.documents import Document, first_problem
+from services.registry.documents import Document, first_problem, not_json
 
 _ROLES = frozenset({"system", "user", "assistant"})
 
@@ -66,7 +66,7 @@ def decode_messages(content: str) -> list[generation_pb2.Message]:
     except ValidationError as error:
         raise InvalidModel(f"damaged messages: {first_problem(error)}") from error
     except binascii.Error as error:
-        raise InvalidModel(f"damaged messages: {error}") from error
+        raise InvalidModel("damaged messages: an image is not valid base64") from error
 
 
 def _to_json(message: generation_pb2.Message) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _arguments(call: generation_pb2.ToolCall) -> Any:
     try:
         return orjson.loads(call.arguments_json or "{}")
     except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"arguments of tool call {call.name}: {error}") from error
+        raise InvalidRequest(f"arguments of tool call {call.name}: {not_json(error)}") from error
 
 
 def _to_proto(message: _Message) -> generation_pb2.Message:

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError
 
 from common.errors import InvalidModel
 from protos.paddock.v1 import model_pb2
-from services.registry.documents import Document, first_problem
+from services.registry.documents import Document, first_problem, not_json
 
 _Length = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -74,6 +74,6 @@ def parse_model_config(content: bytes) -> ModelConfig:
     try:
         return ModelConfig.model_validate(orjson.loads(content))
     except orjson.JSONDecodeError as error:
-        raise InvalidModel(f"damaged config blob: {error}") from error
+        raise InvalidModel(f"damaged config blob: {not_json(error)}") from error
     except ValidationError as error:
         raise InvalidModel(f"damaged config blob: {first_problem(error)}") from error

@@ -10,6 +10,7 @@ from common.gotemplate.printing import to_text
 from common.gotemplate.quoting import quote
 from common.modelfile.parameters import single_values
 from common.options import FLOATS, INTEGERS, WITHOUT_EFFECT, parse_options
+from services.registry.documents import not_json
 
 _KNOWN = INTEGERS | FLOATS | WITHOUT_EFFECT.keys() | {"stop"}
 
@@ -39,7 +40,7 @@ def parse_object(name: str, text: str) -> dict[str, Any]:
     try:
         document = orjson.loads(text or "{}")
     except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"{name}: {error}") from error
+        raise InvalidRequest(f"{name}: {not_json(error)}") from error
     if not isinstance(document, dict):
         raise InvalidRequest(f"{name} must be a JSON object")
     return document

@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from common.errors import InvalidModel
-from services.registry.documents import first_problem
+from services.registry.documents import first_problem, not_json
 
 LENGTH_SIZE = 8
 MAX_HEADER_SIZE = 25_000_000
@@ -112,7 +112,7 @@ def _parse_entries(header: bytes) -> dict[str, _Entry]:
     try:
         document = orjson.loads(header)
     except orjson.JSONDecodeError as error:
-        raise InvalidModel(f"damaged safetensors header: {error}") from error
+        raise InvalidModel(f"damaged safetensors header: {not_json(error)}") from error
     if not isinstance(document, dict):
         raise InvalidModel("damaged safetensors header: not a JSON object")
     document.pop("__metadata__", None)

@@ -34,7 +34,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         self._models = Models(contents)
         bases = BaseModels(blobs, contents, self._catalog)
         hub = HuggingFace(blobs, bases, self._catalog, remote)
-        self._puller = Puller(blobs, self._catalog, remote, hub)
+        self._puller = Puller(blobs, contents, self._catalog, remote, hub)
         files = ServerFiles(modelfiles)
         self._creator = Creator(blobs, contents, self._catalog, files, self._puller)
         self._pusher = Pusher(blobs, self._catalog, remote)

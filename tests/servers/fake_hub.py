@@ -21,9 +21,11 @@ from aiohttp import web
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 MODEL_TYPE = "application/vnd.ollama.image.model"
+TENSOR_TYPE = "application/vnd.ollama.image.tensor"
 CONFIG = json.dumps({"model_format": "gguf", "model_family": "llama", "file_type": "F16"}).encode()
 
 _CHUNK = 256 * 1024
+_DRIP_SECONDS = 0.02
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 
@@ -45,7 +47,8 @@ class Fault:
     """What befalls one request for a blob."""
 
     kind: str
-    """`drop`, `stall`, `short` (a good end, too early), `wrong` (bytes), `status`, `shifted`."""
+    """`drop`, `stall`, `drip`, `short` (a good end, too early), `wrong` (bytes), `status`,
+    `shifted`."""
 
     after: int = 0
     """Bytes that are sent before."""
@@ -86,6 +89,9 @@ class FakeHub:
     token_uses: int = 0
     """Requests that a token is good for; 0: any number."""
 
+    token_pieces: bool = False
+    """A token comes in two pieces."""
+
     manifest_status: int = 0
     manifest_text: str = ""
     limit: int = 0
@@ -117,9 +123,12 @@ class FakeHub:
         return digest
 
     def add_model(
-        self, name: str, *layers: bytes, kind: str = MODEL_TYPE, config: bytes = CONFIG
+        self, name: str, *layers: bytes, kind: str = TENSOR_TYPE, config: bytes = CONFIG
     ) -> bytes:
-        """Put a model into the registry, given as `repository:tag`; give its manifest."""
+        """Put a model into the registry, given as `repository:tag`; give its manifest.
+
+        Into layers of the kind that they have unless told otherwise, nobody looks.
+        """
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
@@ -193,7 +202,10 @@ class FakeHub:
             return web.json_response({"details": "incorrect username or password"}, status=401)
         token = f"token-{len(self._tokens) + 1}-{request.query['scope']}"
         self._tokens[token] = self.token_uses
-        return web.json_response({"token": token, "expires_in": 60})
+        content = json.dumps({"token": token, "expires_in": 60}).encode()
+        if self.token_pieces:
+            return await _in_two_pieces(request, content)
+        return web.Response(body=content, content_type="application/json")
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         given = request.headers.get("Authorization", "")
@@ -271,6 +283,9 @@ class FakeHub:
             if self.limit and self.sent() >= self.limit:
                 await self.go_on.wait()
             await asyncio.sleep(self.pace)
+            if fault.kind == "drip":
+                await asyncio.sleep(_DRIP_SECONDS)
+                piece = piece[:1]
             self.served[digest] += len(piece)
             sent += len(piece)
             await response.write(bytes(len(piece)) if fault.kind == "wrong" else piece)
@@ -281,6 +296,15 @@ class FakeHub:
         if fault.kind == "stall":
             await self.go_on.wait()
         return fault.kind in ("drop", "stall", "short")
+
+
+async def _in_two_pieces(request: web.Request, content: bytes) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(content[:10])
+    await asyncio.sleep(0.1)
+    await response.write(content[10:])
+    return response
 
 
 def _name(request: web.Request) -> str:

@@ -114,6 +114,22 @@ async def test_no_idle_model_no_room(
         router.hang_up()
 
 
+async def test_idle_models_whose_files_are_the_stores_own_stay(
+    cache: FileCache, blobs: FolderBlobs, specs: list[model_pb2.ModelSpec], tmp_path: Path
+) -> None:
+    a, b, c = specs
+    blobs.visible = True
+    linked = add(blobs, tmp_path, "linked", SIZE)
+    async with running_worker(tmp_path, FakeFactory(), files=cache) as worker:
+        assert (await worker.ask(linked, completion("abc", num_predict=3))).text == "abc"
+        blobs.visible = False
+        for spec in (a, b, c):
+            assert (await worker.ask(spec, completion("abc", num_predict=3))).text == "abc"
+        # Its files take nothing of the disk: it would have been unloaded for nothing.
+        found = await worker.until(lambda _: True)
+        assert names(found) == {"linked", "b", "c"}
+
+
 async def test_a_model_that_can_never_fit(
     cache: FileCache, blobs: FolderBlobs, specs: list[model_pb2.ModelSpec], tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """Ranged GETs that write what comes into a file. Everything here blocks: it runs on threads."""
 
 import os
+import time
 
 import urllib3
 
@@ -23,6 +24,7 @@ class RangeClient:
     """Reads ranges over connections that are used again."""
 
     def __init__(self, limits: DownloadLimits) -> None:
+        self._limits = limits
         self._pool = urllib3.PoolManager(
             maxsize=limits.parallel,
             retries=urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=3),
@@ -42,7 +44,7 @@ class RangeClient:
             response = self._ask(url, part)
             try:
                 _check(response, part, file.size)
-                _copy(response, part, file)
+                _copy(response, part, file, self._limits)
             finally:
                 _let_go(response, whole=part.position == part.end)
         except urllib3.exceptions.HTTPError as error:
@@ -67,12 +69,21 @@ def _check(response: urllib3.BaseHTTPResponse, part: Range, size: int) -> None:
         raise Refused(f"the range {given!r} where {wanted!r} of {size} was wanted")
 
 
-def _copy(response: urllib3.BaseHTTPResponse, part: Range, file: PartialFile) -> None:
+def _copy(
+    response: urllib3.BaseHTTPResponse, part: Range, file: PartialFile, limits: DownloadLimits
+) -> None:
+    waited, begin = 0.0, part.position
     while part.position < part.end:
+        asked = time.monotonic()
         piece = response.read1(min(_PIECE, part.end - part.position))
+        waited += time.monotonic() - asked
         if not piece:
             raise Interrupted("ended early")
         file.write(part, piece)
+        if waited >= limits.stall_seconds:
+            if part.position - begin < limits.slowest * waited and part.position < part.end:
+                raise Interrupted("too slow")
+            waited, begin = 0.0, part.position
 
 
 def _let_go(response: urllib3.BaseHTTPResponse, *, whole: bool) -> None:

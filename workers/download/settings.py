@@ -21,6 +21,9 @@ class DownloadLimits:
     stall_seconds: float = 15.0
     """After which a range of which nothing comes is asked for again."""
 
+    slowest: int = 1024
+    """Bytes a second under which, for as long as that, a range is asked for again as well."""
+
     attempts: int = 6
     """In a row of which nothing comes, before a way to the bytes is given up."""
 

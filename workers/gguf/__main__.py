@@ -10,12 +10,14 @@ import os
 import signal
 import sys
 import time
+import traceback
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from common.errors import InvalidModel, LoadFailed, PaddockError
+from workers.gguf.memory import LIMIT, limit_memory
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _NICENESS = 10
@@ -27,17 +29,23 @@ def main() -> None:
     arguments = _arguments()
     _end_with_parent(arguments.parent)
     os.nice(_NICENESS)
+    limit_memory()
     try:
         done = _run(arguments)
     except PaddockError as error:
         _tell(error=error.message, reason=error.reason())
         sys.exit(1)
-    except NotImplementedError as error:
-        text = f"the GGUF file has weights of a type that is not supported: {error}"
+    except MemoryError:
+        text = f"cannot convert the model: that takes more than {LIMIT >> 30} GiB of memory"
+        _tell(error=text, reason=LoadFailed.reason())
+        sys.exit(1)
+    except NotImplementedError:
+        text = "the GGUF file has weights of a type that is not supported"
         _tell(error=text, reason=InvalidModel.reason())
         sys.exit(1)
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        text = f"the GGUF file contradicts itself: {type(error).__name__}: {error}"
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        traceback.print_exc()  # into the worker's log
+        text = "the GGUF file contradicts itself; the worker's log tells more"
         _tell(error=text, reason=InvalidModel.reason())
         sys.exit(1)
     except OSError as error:

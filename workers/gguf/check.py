@@ -1,6 +1,7 @@
 """Checking a conversion against the model's class, which knows what weights it has."""
 
 import re
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def check_shapes(folder: Path, family: Family, shapes: Mapping[str, Shape]) -> N
         InvalidModel: one is missing, is too much, or has another shape.
     """
     expected = _expected(folder, family)
-    given = _fuse_experts(shapes) if family.experts else dict(shapes)
+    given = _fuse_experts(shapes) if family.experts else _rename(shapes, family.own_names)
     wrong = [
         f"{name} is {found} instead of {wanted}"
         for name in sorted({*expected, *given})
@@ -49,9 +50,25 @@ def _expected(folder: Path, family: Family) -> dict[str, Shape]:
             else:
                 model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     except Exception as error:  # whatever a class makes of wrong values
-        reason = str(error).partition("\n")[0]
-        raise InvalidModel(f"the GGUF file describes no {family.model_type}: {reason}") from error
+        traceback.print_exc()  # into the worker's log
+        raise InvalidModel(
+            f"the GGUF file's settings do not make a {family.model_type}; "
+            "the worker's log tells more"
+        ) from error
     return {name: tuple(tensor.shape) for name, tensor in model.named_parameters()}
+
+
+def _rename(
+    shapes: Mapping[str, Shape], own_names: Mapping[str, tuple[str, ...]]
+) -> dict[str, Shape]:
+    """Give the shapes under the names that the classes have for them in memory."""
+    given = dict(shapes)
+    for part, others in own_names.items():
+        for name in [name for name in given if part in name]:
+            rows, *columns = given.pop(name)
+            for other in others:
+                given[name.replace(part, other)] = (rows // len(others), *columns)
+    return given
 
 
 def _fuse_experts(shapes: Mapping[str, Shape]) -> dict[str, Shape]:

@@ -45,6 +45,7 @@ class Conversions:
         self._blobs = blobs
         self._serves_gguf = accelerator and has_plugin()
         self._sharing: set[asyncio.Task[None]] = set()
+        self._shared: set[str] = set()
 
     async def fetch(self, spec: model_pb2.ModelSpec, watcher: Watcher) -> HeldFolder:
         """Give the folder that an engine loads for a GGUF model; it stays until it is released.
@@ -95,6 +96,7 @@ class Conversions:
     ) -> HeldFolder:
         identity = _identity(name, "converted")
         if held := await self._cache.find(identity):
+            await self._share(spec.name, name, identity)  # whoever made it may have died before
             return held
         if files := await self._find(name):
             watcher.fetching(sum(file.size for file in files))
@@ -114,12 +116,8 @@ class Conversions:
     async def _convert(
         self, spec: model_pb2.ModelSpec, name: ModelName, identity: str, watcher: Watcher
     ) -> HeldFolder:
-        made = False
-
         async def build(folder: Path) -> None:
-            nonlocal made
             await convert_in_process(source.path, folder, watcher.converting)
-            made = True
 
         source = await self._source(spec, watcher)
         try:
@@ -130,20 +128,28 @@ class Conversions:
             )
         finally:
             source.release()
-        if made and (shared := await self._cache.find(identity)):
-            task = asyncio.create_task(self._share(spec.name, name, shared))
-            self._sharing.add(task)
-            task.add_done_callback(self._sharing.discard)
+        await self._share(spec.name, name, identity)
         return held
 
     async def _source(self, spec: model_pb2.ModelSpec, watcher: Watcher) -> HeldFolder:
         watcher.fetching(sum(file.size for file in spec.files))
         return await self._cache.fetch(spec.weights, spec.files, watcher.fetched, name=spec.name)
 
-    async def _share(self, model: str, name: ModelName, held: HeldFolder) -> None:
+    async def _share(self, model: str, name: ModelName, identity: str) -> None:
+        """Begin to store a conversion that is here, where the store is not known to have it."""
+        if identity in self._shared or not (held := await self._cache.find(identity)):
+            return
+        self._shared.add(identity)
+        task = asyncio.create_task(self._store(model, name, identity, held))
+        self._sharing.add(task)
+        task.add_done_callback(self._sharing.discard)
+
+    async def _store(self, model: str, name: ModelName, identity: str, held: HeldFolder) -> None:
         try:
-            await share_conversion(self._blobs, name, held.path)
+            if await find_conversion(self._blobs, name) is None:
+                await share_conversion(self._blobs, name, held.path)
         except (PaddockError, OSError) as error:
+            self._shared.discard(identity)
             logger.warning("cannot store the conversion of %s: %s", model, error)
         finally:
             held.release()

@@ -8,9 +8,10 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
+from common.client_stream import send_all
 from common.derived import derived_name
 from common.digests import hex_digits
 from common.errors import NotFound
@@ -73,10 +74,10 @@ async def share_conversion(
     """
     paths = await asyncio.to_thread(_list_files, folder)
     with rpc_errors():
-        config = await blobs.Write(_content(b'{"model_format":"safetensors"}'))
+        config = await send_all(blobs.Write(), _content(b'{"model_format":"safetensors"}'))
         layers = []
         for path in paths:
-            written = await blobs.Write(_file(path))
+            written = await send_all(blobs.Write(), _file(path))
             layer = {"mediaType": _media_type(path), "name": path.relative_to(folder).as_posix()}
             layers.append(layer | _descriptor(written))
         manifest = {
@@ -111,12 +112,12 @@ def _media_type(path: Path) -> str:
     return _JSON if path.suffix == ".json" else _AUXILIARY
 
 
-async def _content(content: bytes) -> AsyncIterator[blob_pb2.WriteRequest]:
+async def _content(content: bytes) -> AsyncGenerator[blob_pb2.WriteRequest, None]:
     yield blob_pb2.WriteRequest(header=blob_pb2.WriteHeader(size=len(content)))
     yield blob_pb2.WriteRequest(data=content)
 
 
-async def _file(path: Path) -> AsyncIterator[blob_pb2.WriteRequest]:
+async def _file(path: Path) -> AsyncGenerator[blob_pb2.WriteRequest, None]:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         yield blob_pb2.WriteRequest(header=blob_pb2.WriteHeader(size=size))

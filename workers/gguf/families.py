@@ -58,6 +58,20 @@ _PHI3 = {
     "ffn_up": "mlp.gate_up_proj",
     "ffn_down": "mlp.down_proj",
 }
+_COMMAND_R = _ATTENTION | _GATED
+_STARCODER2 = _ATTENTION | {
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_up": "mlp.c_fc",
+    "ffn_down": "mlp.c_proj",
+}
+_OLMO2 = (
+    _ATTENTION
+    | _GATED
+    | {
+        "post_attention_norm": "post_attention_layernorm",
+        "post_ffw_norm": "post_feedforward_layernorm",
+    }
+)
 _BERT = {
     "token_embd": "embeddings.word_embeddings",
     "position_embd": "embeddings.position_embeddings",
@@ -73,6 +87,21 @@ _BERT_LAYER = {
     "ffn_up": "intermediate.dense",
     "ffn_down": "output.dense",
     "layer_output_norm": "output.LayerNorm",
+}
+# Under the names that its makers gave it, which vLLM takes alone.
+_NOMIC = {
+    "token_embd": "embeddings.word_embeddings",
+    "token_types": "embeddings.token_type_embeddings",
+    "token_embd_norm": "emb_ln",
+}
+_NOMIC_LAYER = {
+    "attn_qkv": "attn.Wqkv",
+    "attn_output": "attn.out_proj",
+    "attn_output_norm": "norm1",
+    "ffn_up": "mlp.fc11",
+    "ffn_gate": "mlp.fc12",
+    "ffn_down": "mlp.fc2",
+    "layer_output_norm": "norm2",
 }
 
 
@@ -109,6 +138,10 @@ class Family:
     pooling: bool = False
     """It embeds, and does not generate."""
 
+    own_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Parts of names that the class of `transformers` changes when it reads a file; where it
+    gives several, the rows are divided among them."""
+
 
 _LLAMA = Family("llama", "LlamaForCausalLM", settings.llama, _DENSE, paired=True)
 _MIXTRAL_FAMILY = Family(
@@ -139,9 +172,13 @@ _FAMILIES = {
             "ffn_up_exps": "mlp.experts.{}.up_proj",
         },
     ),
+    "gemma": Family("gemma", "GemmaForCausalLM", settings.decoder, _DENSE, norm_shift=1.0),
     "gemma2": Family("gemma2", "Gemma2ForCausalLM", settings.gemma2, _GEMMA, norm_shift=1.0),
     "gemma3": Family("gemma3_text", "Gemma3ForCausalLM", settings.gemma3, _GEMMA, norm_shift=1.0),
     "phi3": Family("phi3", "Phi3ForCausalLM", settings.phi3, _PHI3),
+    "olmo2": Family("olmo2", "Olmo2ForCausalLM", settings.decoder, _OLMO2),
+    "command-r": Family("cohere", "CohereForCausalLM", settings.command_r, _COMMAND_R),
+    "starcoder2": Family("starcoder2", "Starcoder2ForCausalLM", settings.starcoder2, _STARCODER2),
     "bert": Family(
         "bert",
         "BertModel",
@@ -150,6 +187,26 @@ _FAMILIES = {
         model=_BERT,
         layers="encoder.layer",
         pooling=True,
+    ),
+    "nomic-bert": Family(
+        "nomic_bert",
+        "NomicBertModel",
+        settings.nomic_bert,
+        _NOMIC_LAYER,
+        model=_NOMIC,
+        layers="encoder.layers",
+        pooling=True,
+        own_names={
+            "encoder.layers.": ("layers.",),
+            "emb_ln": ("embeddings.LayerNorm",),
+            "attn.Wqkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+            "attn.out_proj": ("self_attn.o_proj",),
+            "norm1": ("post_attention_layernorm",),
+            "mlp.fc11": ("mlp.up_proj",),
+            "mlp.fc12": ("mlp.gate_proj",),
+            "mlp.fc2": ("mlp.down_proj",),
+            "norm2": ("post_mlp_layernorm",),
+        },
     ),
 }
 

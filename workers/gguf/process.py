@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +13,9 @@ from typing import Any
 from common.errors import LoadFailed, error_for
 
 Progress = Callable[[int, int], None]
+
+# Each thread that a library starts takes memory, and there is nothing for it to do.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
 
 
 async def measure_in_process(source: Path) -> tuple[int, bool]:
@@ -50,8 +54,15 @@ async def _run(arguments: list[str], progress: Progress) -> dict[str, Any]:
                 done: dict[str, Any] = news["done"]
                 return done
         status = await process.wait()
-    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-    raise LoadFailed(f"cannot convert the model: the converter {how}")
+    raise LoadFailed(f"cannot convert the model: the converter {_how_it_ended(status)}")
+
+
+def _how_it_ended(status: int) -> str:
+    if status == -signal.SIGABRT:
+        return "gave up, perhaps for want of memory"
+    if status < 0:
+        return f"was killed by signal {-status}, perhaps for want of memory"
+    return f"ended with status {status}"
 
 
 @asynccontextmanager
@@ -61,6 +72,7 @@ async def _process(arguments: list[str]) -> AsyncIterator[asyncio.subprocess.Pro
         *(sys.executable, "-m", "workers.gguf", *parent, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
+        env=os.environ | _ONE_THREAD,
         start_new_session=True,  # Ctrl-C reaches whole groups; the worker decides
     )
     try:

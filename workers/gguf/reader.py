@@ -17,6 +17,7 @@ from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType, dequanti
 from numpy.typing import NDArray
 
 from common.errors import InvalidModel
+from workers.gguf.memory import LONGEST_ROW
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
@@ -42,6 +43,10 @@ _PLAIN: dict[GGMLQuantizationType, np.dtype[Any]] = {
     GGMLQuantizationType.F16: np.dtype("<f2"),
     GGMLQuantizationType.F64: np.dtype("<f8"),
 }
+
+
+class _Damaged(ValueError):
+    """Says what is wrong with a file."""
 
 
 @dataclass(frozen=True)
@@ -103,23 +108,24 @@ class GgufFile:
             with path.open("rb") as file:
                 self._data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             self._read()
-        except (struct.error, ValueError, UnicodeDecodeError, OverflowError) as error:
-            raise InvalidModel(f"{path.name} is not a whole GGUF file: {error}") from error
+        except (struct.error, ValueError, OverflowError) as error:
+            reason = str(error) if isinstance(error, _Damaged) else "its header is damaged"
+            raise InvalidModel(f"{path.name} is not a whole GGUF file: {reason}") from error
 
     def _read(self) -> None:
         self._position = 0
         if bytes(self._take(4)) != _MAGIC:
-            raise ValueError("it does not begin as one")
+            raise _Damaged("it does not begin as one")
         version, tensors, keys = self._unpack("IQQ")
         if version not in _VERSIONS:
-            raise ValueError(f"its version {version} is not known")
+            raise _Damaged(f"its version {version} is not known")
         for _ in range(keys):
             key = self._string()
             self.metadata[key] = self._value(GGUFValueType(self._unpack("I")[0]))
         headers = [self._tensor_header() for _ in range(tensors)]
         alignment = int(self.metadata.get("general.alignment", _ALIGNMENT))
         if alignment <= 0:
-            raise ValueError("its alignment is wrong")
+            raise _Damaged("its alignment is wrong")
         start = -(-self._position // alignment) * alignment
         self.tensors = [self._tensor(start, *header) for header in headers]
 
@@ -127,7 +133,7 @@ class GgufFile:
         name = self._string()
         (dimensions,) = self._unpack("I")
         if not 0 < dimensions <= _MOST_DIMENSIONS:
-            raise ValueError(f"{name} has {dimensions} dimensions")
+            raise _Damaged(f"{name} has {dimensions} dimensions")
         shape = self._unpack(f"{dimensions}Q")
         kind, offset = self._unpack("IQ")
         return name, tuple(reversed(shape)), kind, offset
@@ -138,10 +144,12 @@ class GgufFile:
         try:
             known = GGMLQuantizationType(kind)
         except ValueError:
-            raise ValueError(f"{name} has the unknown type {kind}") from None
+            raise _Damaged(f"{name} has the unknown type {kind}") from None
         size = prod(shape[:-1]) * _row_size(known, shape[-1])
+        if shape[-1] > LONGEST_ROW:
+            raise _Damaged(f"{name} has rows of {shape[-1]} values")
         if start + offset + size > len(self._data):
-            raise ValueError(f"{name} lies beyond its end")
+            raise _Damaged(f"{name} lies beyond its end")
         return GgufTensor(name, shape, known, self._data[start + offset : start + offset + size])
 
     def _value(self, kind: GGUFValueType) -> Any:
@@ -169,7 +177,7 @@ class GgufFile:
     def _take(self, size: int) -> memoryview:
         end = self._position + size
         if end > len(self._data):
-            raise ValueError("it ends too early")
+            raise _Damaged("it ends too early")
         taken = self._data[self._position : end]
         self._position = end
         return taken
@@ -178,5 +186,5 @@ class GgufFile:
 def _row_size(kind: GGMLQuantizationType, columns: int) -> int:
     block, size = GGML_QUANT_SIZES[kind]
     if columns % block:
-        raise ValueError(f"rows of {columns} values are no blocks of {block}")
+        raise _Damaged(f"rows of {columns} values are no blocks of {block}")
     return columns // block * size

@@ -40,6 +40,12 @@ _MEANINGFUL = (
 
 def decoder(source: GgufSource) -> dict[str, Any]:
     """Describe a decoder as most are built: Qwen 2 and 3 are, and others are but for details."""
+    epsilon = source.metadata.real("attention.layer_norm_rms_epsilon")
+    return _shape(source) | {"rms_norm_eps": epsilon}
+
+
+def _shape(source: GgufSource) -> dict[str, Any]:
+    """Describe a decoder but for its norms."""
     metadata = source.metadata
     heads = metadata.integer("attention.head_count")
     hidden = metadata.integer("embedding_length")
@@ -56,7 +62,6 @@ def decoder(source: GgufSource) -> dict[str, Any]:
         "num_key_value_heads": metadata.integer("attention.head_count_kv") if own_heads else heads,
         "head_dim": size,
         "max_position_embeddings": metadata.integer("context_length"),
-        "rms_norm_eps": metadata.real("attention.layer_norm_rms_epsilon"),
         "rope_parameters": rope_parameters(source, size),
         "attention_bias": "blk.0.attn_q.bias" in source.tensors,
         "tie_word_embeddings": _OUTPUT not in source.tensors,
@@ -146,6 +151,25 @@ def phi3(source: GgufSource) -> dict[str, Any]:
     return config
 
 
+def command_r(source: GgufSource) -> dict[str, Any]:
+    """Describe a Command R, or an Aya; both sides of a layer read the same norm."""
+    metadata = source.metadata
+    return _shape(source) | {
+        "layer_norm_eps": metadata.real("attention.layer_norm_epsilon"),
+        "logit_scale": metadata.real("logit_scale"),
+        "use_qk_norm": "blk.0.attn_q_norm.weight" in source.tensors,
+    }
+
+
+def starcoder2(source: GgufSource) -> dict[str, Any]:
+    """Describe a StarCoder 2; llama.cpp gives it no sliding window."""
+    return _shape(source) | {
+        "norm_epsilon": source.metadata.real("attention.layer_norm_epsilon"),
+        "use_bias": "blk.0.attn_q.bias" in source.tensors,
+        "sliding_window": None,
+    }
+
+
 def bert(source: GgufSource) -> dict[str, Any]:
     """Describe a BERT."""
     metadata = source.metadata
@@ -162,6 +186,39 @@ def bert(source: GgufSource) -> dict[str, Any]:
         "layer_norm_eps": metadata.real("attention.layer_norm_epsilon"),
         "hidden_act": "gelu",
         "position_embedding_type": "absolute",
+    }
+
+
+def nomic_bert(source: GgufSource) -> dict[str, Any]:
+    """Describe a BERT of Nomic's: one with rotary positions and gates.
+
+    vLLM reads its settings under the names that its makers gave them.
+    """
+    metadata = source.metadata
+    if metadata.own("attention.causal"):
+        raise InvalidModel("a BERT with causal attention is not supported")
+    hidden, heads = metadata.integer("embedding_length"), metadata.integer("attention.head_count")
+    config = {
+        "vocab_size": _rows(source, _EMBEDDINGS),
+        "type_vocab_size": _rows(source, "token_types.weight"),
+        "hidden_size": hidden,
+        "intermediate_size": metadata.integer("feed_forward_length"),
+        "num_hidden_layers": _layers(source),
+        "num_attention_heads": heads,
+        "max_position_embeddings": metadata.integer("context_length"),
+        "layer_norm_eps": metadata.real("attention.layer_norm_epsilon"),
+        "rope_parameters": rope_parameters(source, hidden // heads),
+    }
+    return config | {
+        "n_embd": hidden,
+        "n_head": heads,
+        "n_inner": config["intermediate_size"],
+        "n_layer": config["num_hidden_layers"],
+        "layer_norm_epsilon": config["layer_norm_eps"],
+        "activation_function": "swiglu",
+        "rotary_emb_interleaved": False,
+        "rotary_emb_scale_base": None,
+        **dict.fromkeys(("mlp_fc1_bias", "mlp_fc2_bias", "qkv_proj_bias"), False),
     }
 
 

@@ -155,7 +155,7 @@ def _bpe(
             ignore_merges=ignore_merges,
         )
     except Exception as error:  # the library raises nothing more special
-        raise InvalidModel(f"the GGUF file's merges do not fit its tokens: {error}") from error
+        raise InvalidModel("the GGUF file's merges do not fit its tokens") from error
     return Tokenizer(model)
 
 

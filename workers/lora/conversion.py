@@ -21,7 +21,6 @@ from workers.gguf.families import Family, family_of
 from workers.gguf.reader import GgufTensor
 from workers.gguf.source import GgufSource
 
-GGUF_FILE = "adapter.gguf"
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 

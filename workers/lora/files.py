@@ -7,7 +7,8 @@ from pathlib import Path
 from protos.paddock.v1 import model_pb2
 from workers.cache_entry import HeldFolder
 from workers.files import Files
-from workers.lora.conversion import GGUF_FILE, convert_adapter, converted_size
+
+GGUF_FILE = "adapter.gguf"
 
 _MAKER = "lora-1"
 
@@ -32,13 +33,25 @@ async def fetch_adapter(files: Files, spec: model_pb2.ModelSpec, base: Path) -> 
     try:
         return await files.add(
             _converted_identity(spec),
-            lambda target: asyncio.to_thread(convert_adapter, source, base, target),
+            lambda target: asyncio.to_thread(_convert, source, base, target),
             name=spec.name,
-            size=await asyncio.to_thread(converted_size, source),
+            size=await asyncio.to_thread(_converted_size, source),
             sources=[file.digest for file in adapter.files],
         )
     finally:
         fetched.release()
+
+
+def _convert(source: Path, base: Path, target: Path) -> None:
+    from workers.lora.conversion import convert_adapter  # slow, and seldom needed
+
+    convert_adapter(source, base, target)
+
+
+def _converted_size(source: Path) -> int:
+    from workers.lora.conversion import converted_size  # as above
+
+    return converted_size(source)
 
 
 def _converted_identity(spec: model_pb2.ModelSpec) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 from common.errors import InvalidModel
+from services.registry.errors import UnreadKind
 from services.registry.gguf.cursor import Cursor, Incomplete
 from services.registry.gguf.tensors import Tensor, check_places, read_tensors
 from services.registry.gguf.values import Value, quote, read_entries
@@ -19,6 +20,7 @@ NOT_GGUF = "supplied file was not in GGUF format"
 
 _BIG_ENDIAN_MAGIC = b"FUGG"
 _VERSIONS = (2, 3)
+_LAST_VERSION = 15  # that may be one some day
 _MAX_KEYS = 65_536
 _MAX_TENSORS = 131_072  # the largest mixtures of experts have some thousands
 _ALIGNMENT = 32
@@ -50,7 +52,8 @@ def parse_header(data: bytes, file_size: int, keeps: Callable[[str], bool]) -> H
 
     Raises:
         Incomplete: more of the file has to be read first.
-        InvalidModel: it is damaged, cut off, or of a kind that is not read.
+        UnreadKind: it is of a kind that is not read.
+        InvalidModel: it is damaged, or cut off.
     """
     cursor = Cursor(data, file_size)
     tensor_count, key_count = _read_counts(cursor)
@@ -89,14 +92,15 @@ def _read_counts(cursor: Cursor) -> tuple[int, int]:
     """Read how many tensors and how many keys there are."""
     magic = cursor.take(len(MAGIC))
     if magic == _BIG_ENDIAN_MAGIC:
-        raise InvalidModel("big-endian GGUF files are not read")
+        raise UnreadKind("big-endian GGUF files are not read")
     if magic != MAGIC:
         raise InvalidModel(NOT_GGUF)
     version = int(cursor.number(_UINT32))
     if version and not version & 0xFFFF:
-        raise InvalidModel("big-endian GGUF files are not read")
+        raise UnreadKind("big-endian GGUF files are not read")
     if version not in _VERSIONS:
-        raise InvalidModel(f"GGUF version {version} is not read, only 2 and 3")
+        kind = UnreadKind if version <= _LAST_VERSION else InvalidModel
+        raise kind(f"GGUF version {version} is not read, only 2 and 3")
     tensors, keys = (int(cursor.number(_COUNTS)) for _ in range(2))
     if tensors > _MAX_TENSORS:
         raise InvalidModel(f"damaged GGUF header: {tensors} tensors")

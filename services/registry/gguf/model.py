@@ -9,6 +9,7 @@ from common.errors import InvalidModel
 from services.registry.capabilities import infer_gguf_capabilities
 from services.registry.contents import Contents
 from services.registry.gguf.file import CHAT_TEMPLATE, GgufFile
+from services.registry.gguf.required import check_tensors, check_vocabulary
 from services.registry.gguf.tensors import Tensor, main_type
 from services.registry.gguf.values import Array, Value
 from services.registry.model_config import ModelConfig
@@ -120,6 +121,8 @@ def check_model(model: GgufModel) -> None:
         raise InvalidModel("two shards hold the same tensor")
     if (expected := first.count("split.tensors.count")) and expected != len(tensors):
         raise InvalidModel(f"{expected} tensors expected, {len(tensors)} found")
+    check_vocabulary(first, tensors)
+    check_tensors(first, tensors)
     if first.template_problem:
         raise InvalidModel(first.template_problem)
 

@@ -7,12 +7,14 @@ from math import prod
 from struct import Struct
 
 from common.errors import InvalidModel
+from services.registry.errors import UnreadKind
 from services.registry.gguf.cursor import Cursor
 from services.registry.gguf.values import quote, read_name
 
 _MAX_DIMENSIONS = 4  # as in ggml
 _MAX_NAME_SIZE = 1024  # ggml itself takes 64
 _LARGEST = 2**63
+_LAST_TYPE = 256  # there are 40, and the next ones will follow them
 
 _UINT32, _UINT64 = Struct("<I"), Struct("<Q")
 
@@ -45,7 +47,8 @@ def read_tensors(cursor: Cursor, count: int) -> Iterator[Tensor]:
 
     Raises:
         Incomplete: more of the file has to be read first.
-        InvalidModel: one is damaged, or of a type that is not known.
+        UnreadKind: one is of a type that is not known.
+        InvalidModel: one is damaged.
     """
     types = _types()
     for _ in range(count):
@@ -56,7 +59,8 @@ def read_tensors(cursor: Cursor, count: int) -> Iterator[Tensor]:
         shape = tuple(int(length) for length in cursor.numbers(_UINT64, dimensions))
         kind = int(cursor.number(_UINT32))
         if kind not in types:
-            raise InvalidModel(f"tensor {quote(name)} has the unknown type {kind}")
+            error = UnreadKind if kind < _LAST_TYPE else InvalidModel
+            raise error(f"tensor {quote(name)} has the unknown type {kind}")
         dtype, block, block_size = types[kind]
         if prod(shape) >= _LARGEST:
             raise InvalidModel(f"tensor {quote(name)} is impossibly large")

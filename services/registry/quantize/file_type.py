@@ -25,8 +25,7 @@ FLOATS = frozenset({FileType.F32, FileType.F16, FileType.BF16})
 
 _SYNONYMS = {"Q4_K": FileType.Q4_K_M}
 
-# BF16 is taken and not named, as in Ollama.
-_SUPPORTED = "F32, F16, Q4_K_S, Q4_K_M, Q8_0"
+_SUPPORTED = "F32, F16, BF16, Q4_K_S, Q4_K_M (or Q4_K), Q8_0"
 
 
 def parse_file_type(text: str) -> FileType:

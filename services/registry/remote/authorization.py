@@ -69,7 +69,7 @@ class Authorizer:
         async with await self._transport.send("GET", wanted, headers) as response:
             if response.status != _OK:
                 raise await _token_refusal(response)
-            return _read_token(await response.content.read(_MAX_ANSWER))
+            return _read_token(await self._transport.read(response, _MAX_ANSWER))
 
 
 def _realm(text: str, base: URL, insecure: bool) -> URL:

@@ -11,11 +11,13 @@ from common.errors import DigestMismatch, RegistryFailed, Unavailable, UploadMov
 from protos.paddock.v1 import blob_pb2
 from services.registry.blob_client import BlobClient, BlobUpload
 from services.registry.remote.blob_source import BlobSource
+from services.registry.remote.client import RemoteClient
+from services.registry.remote.pace import Speeds
 from services.registry.remote.progress import Progress
 from services.registry.remote.reading import RangeReader, WholeReader
-from services.registry.remote.retries import RetryPolicy, with_retries
+from services.registry.remote.retries import with_retries
 from services.registry.remote.session import RemoteSession
-from services.registry.remote.window import RANGE_SIZE, Window
+from services.registry.remote.window import RANGE_SIZE
 
 logger = logging.getLogger(__name__)
 
@@ -31,19 +33,13 @@ class BlobDownload:
     the same blob, this one looks on, and takes over once that one stands still.
     """
 
-    def __init__(
-        self,
-        blobs: BlobClient,
-        session: RemoteSession,
-        window: Window,
-        policy: RetryPolicy,
-        patience: float,
-    ) -> None:
+    def __init__(self, blobs: BlobClient, session: RemoteSession, remote: RemoteClient) -> None:
         self._blobs = blobs
         self._session = session
-        self._window = window
-        self._policy = policy
-        self._patience = patience
+        self._window = remote.window
+        self._policy = remote.settings.retries
+        self._stalls = remote.settings.stalls
+        self._speeds = Speeds()
 
     async def run(self, digest: str, size: int, progress: Progress) -> None:
         """Bring the blob.
@@ -88,7 +84,7 @@ class BlobDownload:
             if status.committed_size > seen:
                 seen, since = status.committed_size, time.monotonic()
                 progress.completed = seen
-            elif time.monotonic() - since > self._patience:
+            elif time.monotonic() - since > self._stalls.window:
                 # Beside the upload that stands still, one that begins anew is possible.
                 return 0
             await asyncio.sleep(_POLL_SECONDS)
@@ -113,8 +109,10 @@ class BlobDownload:
 
         divisible = _is_kept(size) and offset < size
         if divisible and await with_retries(takes_ranges, self._policy):
-            return RangeReader(source, self._window, self._policy, progress.add)
-        return WholeReader(source, self._policy, progress.add)
+            return RangeReader(
+                source, self._window, self._policy, self._stalls, self._speeds, progress.add
+            )
+        return WholeReader(source, self._policy, self._stalls, progress.add)
 
 
 def _is_kept(size: int) -> bool:

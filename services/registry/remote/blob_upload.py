@@ -5,12 +5,10 @@ mount), with what Ollama's registry adds: it redirects each part to where it is 
 """
 
 import asyncio
-import hashlib
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import aiohttp
@@ -18,11 +16,15 @@ from yarl import URL
 
 from common.errors import RegistryFailed
 from services.registry.blob_client import BlobClient
+from services.registry.remote.begun_uploads import BegunUpload, BegunUploads
 from services.registry.remote.errors import RemoteNotFound, Transient
+from services.registry.remote.moving import moving
 from services.registry.remote.progress import Progress
 from services.registry.remote.retries import RetryPolicy, pause
 from services.registry.remote.session import RemoteSession
-from services.registry.remote.upload_parts import Part, next_part
+from services.registry.remote.upload_body import UploadBody
+from services.registry.remote.upload_elsewhere import PartsElsewhere
+from services.registry.remote.upload_parts import next_part
 
 logger = logging.getLogger(__name__)
 
@@ -35,45 +37,6 @@ _REDIRECT = 307
 _RECEIVED = re.compile(r"(?:bytes=)?0-(\d+)")
 _LAST_PART_SECONDS = 10.0
 _EMPTY = {"Content-Length": "0"}
-
-
-@dataclass
-class _Begun:
-    """An upload that the registry has begun to take."""
-
-    url: str
-    """Where the next part goes."""
-
-    offset: int = 0
-    sums: list[bytes] = field(default_factory=list)
-    """MD5 of each part that was put elsewhere; Ollama's registry compares them."""
-
-
-class BegunUploads:
-    """Where uploads that broke off can go on, as long as this process lives."""
-
-    def __init__(self, most: int = 256) -> None:
-        self._urls: dict[tuple[str, str], str] = {}
-        self._most = most
-
-    def remember(self, session: RemoteSession, digest: str, url: str) -> None:
-        """Note where the next part of a blob goes."""
-        self._urls.pop(self._key(session, digest), None)
-        self._urls[self._key(session, digest)] = url
-        if len(self._urls) > self._most:
-            del self._urls[next(iter(self._urls))]
-
-    def find(self, session: RemoteSession, digest: str) -> str | None:
-        """Give where a blob's upload can go on."""
-        return self._urls.get(self._key(session, digest))
-
-    def forget(self, session: RemoteSession, digest: str) -> None:
-        """Note that an upload is over, or that the registry does not know it any more."""
-        self._urls.pop(self._key(session, digest), None)
-
-    @staticmethod
-    def _key(session: RemoteSession, digest: str) -> tuple[str, str]:
-        return session.url(session.location.blob_path(digest)).human_repr(), digest
 
 
 class RemoteBlobUpload:
@@ -116,8 +79,8 @@ class RemoteBlobUpload:
                     break
                 if begun.offset > farthest:
                     farthest, pauses = begun.offset, self._policy.pauses()
-                await self._send(begun, digest, size, progress)
-                await self._commit(begun, digest)
+                etag = await self._send(begun, digest, size, progress)
+                await self._commit(begun, digest, etag)
                 break
             except Transient as error:
                 await pause(pauses, error)
@@ -131,7 +94,7 @@ class RemoteBlobUpload:
         except RemoteNotFound:
             return False
 
-    async def _begin(self, digest: str) -> _Begun | None:
+    async def _begin(self, digest: str) -> BegunUpload | None:
         """Begin an upload, or go on with one; None where the registry has taken it over."""
         if url := self._begun.find(self._session, digest):
             try:
@@ -151,11 +114,11 @@ class RemoteBlobUpload:
         ):
             if response.status == _CREATED:
                 return None
-            begun = _Begun(_next_url(response))
+            begun = BegunUpload(_next_url(response))
             self._begun.remember(self._session, digest, begun.url)
             return begun
 
-    async def _received(self, url: str) -> _Begun:
+    async def _received(self, url: str) -> BegunUpload:
         """Ask how much of an upload has arrived."""
         async with (
             self._moving(),
@@ -164,23 +127,33 @@ class RemoteBlobUpload:
             received = _RECEIVED.fullmatch(response.headers.get("Range", ""))
             # Nothing has the range 0-0, and so has a single byte.
             last = int(received[1]) if received else 0
-            return _Begun(_next_url(response), last + 1 if last else 0)
+            return BegunUpload(_next_url(response), last + 1 if last else 0)
 
-    async def _send(self, begun: _Begun, digest: str, size: int, progress: Progress) -> None:
-        """Send what is missing, part by part."""
+    async def _send(
+        self, begun: BegunUpload, digest: str, size: int, progress: Progress
+    ) -> str | None:
+        """Send what is missing, part by part; give the sum of parts that went elsewhere."""
         progress.completed = begun.offset
-        while begun.offset < size:
-            part = next_part(size, begun.offset)
-            body = _Body(self._blobs, digest, part, progress)
-            await _to_its_end(self._send_part(begun, body))
-            begun.offset = progress.completed = part.end
+        async with PartsElsewhere(self._session, self._policy, self._stall_timeout) as elsewhere:
+            while begun.offset < size:
+                part = next_part(size, begun.offset)
+                body = UploadBody(self._blobs, digest, part, progress)
+                await _to_its_end(self._send_part(begun, body, elsewhere))
+                begun.offset = part.end
+        return elsewhere.etag
 
-    async def _send_part(self, begun: _Begun, body: "_Body") -> None:
-        if elsewhere := await self._patch(begun, body):
-            begun.sums.append(await self._put(elsewhere, body))
-        self._begun.remember(self._session, body.digest, begun.url)
+    async def _send_part(
+        self, begun: BegunUpload, body: UploadBody, elsewhere: PartsElsewhere
+    ) -> None:
+        if place := await self._patch(begun, body):
+            # What has been put elsewhere is not known to whoever would go on.
+            self._begun.forget(self._session, body.digest)
+            await elsewhere.put(place, body)
+        else:
+            body.arrived()
+            self._begun.remember(self._session, body.digest, begun.url)
 
-    async def _patch(self, begun: _Begun, body: "_Body") -> str | None:
+    async def _patch(self, begun: BegunUpload, body: UploadBody) -> str | None:
         """Send a part to the registry; give where it wants it to be put instead."""
         headers = {**body.headers, "Content-Range": body.part.content_range}
         async with (
@@ -195,72 +168,26 @@ class RemoteBlobUpload:
             ) as response,
         ):
             begun.url = _next_url(response)
-            return response.headers["Location"] if response.status == _REDIRECT else None
+            if response.status != _REDIRECT:
+                return None
+            if not (place := response.headers.get("Location")):
+                raise RegistryFailed("the registry redirects a part to nowhere")
+            return str(response.url.join(URL(place, encoded=True)))
 
-    async def _put(self, url: str, body: "_Body") -> bytes:
-        """Put a part where the registry wants it; give its MD5."""
-        md5 = hashlib.md5(usedforsecurity=False)
-        async with (
-            self._moving() as moved,
-            self._session.request(
-                "PUT",
-                url,
-                headers=body.headers,
-                data=lambda: body.read(moved, md5),
-                expect=(_OK, _CREATED, _NO_CONTENT),
-            ),
-        ):
-            return md5.digest()
-
-    async def _commit(self, begun: _Begun, digest: str) -> None:
+    async def _commit(self, begun: BegunUpload, digest: str, etag: str | None) -> None:
         """Say that this was all. The registry reads it once more, which may take long."""
         url = URL(begun.url, encoded=True).update_query(digest=digest)
-        if begun.sums:
-            etag = hashlib.md5(b"".join(begun.sums), usedforsecurity=False).hexdigest()
-            url = url.update_query(etag=f"{etag}-{len(begun.sums)}")
-        self._begun.remember(self._session, digest, begun.url)
+        if etag:
+            url = url.update_query(etag=etag)
+        else:
+            self._begun.remember(self._session, digest, begun.url)
         async with self._session.request(
             "PUT", str(url), headers=_EMPTY, expect=(_CREATED, _NO_CONTENT, _OK)
         ):
             self._begun.forget(self._session, digest)
 
-    @asynccontextmanager
-    async def _moving(self) -> AsyncIterator[Callable[[], None]]:
-        """Give up on what stands still; what is given says that it does not."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._stall_timeout) as limit:
-                yield lambda: limit.reschedule(loop.time() + self._stall_timeout)
-        except TimeoutError as error:
-            raise Transient(f"{self._session.location.host} does not answer") from error
-
-
-class _Body:
-    """A part of a blob as a request's body."""
-
-    def __init__(self, blobs: BlobClient, digest: str, part: Part, progress: Progress) -> None:
-        self.part = part
-        self.headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(part.size),
-        }
-        self.digest = digest
-        self._blobs = blobs
-        self._progress = progress
-
-    async def read(
-        self, moved: Callable[[], None], md5: "hashlib._Hash | None" = None
-    ) -> AsyncGenerator[bytes, None]:
-        """Give the bytes from the beginning, and add them to a sum."""
-        self._progress.completed = self.part.start
-        pieces = self._blobs.pieces(self.digest, self.part.start, self.part.size)
-        async with aclosing(pieces):
-            async for piece in pieces:
-                if md5:
-                    await asyncio.to_thread(md5.update, piece)
-                yield piece
-                self._progress.add(len(piece))
-                moved()
+    def _moving(self) -> AbstractAsyncContextManager[Callable[[], None]]:
+        return moving(self._session.location.host, self._stall_timeout)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

@@ -8,6 +8,7 @@ from typing import Self
 
 from services.registry.remote.credentials import Credentials, CredentialStore
 from services.registry.remote.location import Endpoints, RegistryLocation, locate
+from services.registry.remote.pace import StallPolicy
 from services.registry.remote.retries import RetryPolicy
 from services.registry.remote.session import RemoteSession
 from services.registry.remote.transport import Transport, open_http
@@ -28,6 +29,9 @@ class RemoteSettings:
     stall_timeout: float = 30.0
     """Seconds without a byte after which a connection counts as dead."""
 
+    slowest_pull: int = 1024
+    """Bytes a second under which, for as long as that, it counts as dead as well."""
+
     window: int = 16
     """Ranges of 8 MiB that all pulls together hold in memory."""
 
@@ -35,6 +39,11 @@ class RemoteSettings:
     """For each range of a blob."""
 
     manifest_retries: RetryPolicy = field(default_factory=lambda: RetryPolicy(tries=3))
+
+    @property
+    def stalls(self) -> StallPolicy:
+        """When a connection over which blobs come counts as dead."""
+        return StallPolicy(self.stall_timeout, self.slowest_pull)
 
 
 class RemoteClient:

@@ -1,5 +1,6 @@
 """What can go wrong with another registry, beyond the errors that cross processes."""
 
+import os
 import re
 
 import aiohttp
@@ -24,7 +25,7 @@ class Transient(RegistryFailed):
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after = retry_after or None
         """Seconds that the registry asked to wait."""
 
     @classmethod
@@ -79,7 +80,24 @@ def connection_failure(host: str, error: Exception) -> PaddockError:
         return cause
     if isinstance(error, TimeoutError):
         return Transient(f"{host} does not answer")
-    return Transient(f"the connection to {host} failed: {error or type(error).__name__}")
+    return Transient(f"the connection to {host} failed: {_what_failed(error)}")
+
+
+def _what_failed(error: Exception) -> str:
+    """Say what became of a connection, without the library's own words."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "no such host"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "nobody vouches for its certificate"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "it speaks no TLS that is known here"
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+        return "it was closed too early"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "the answer is not HTTP"
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return "it broke off"
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:

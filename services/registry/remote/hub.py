@@ -25,6 +25,7 @@ from services.registry.remote.hub_repository import HubFile, HubRepository, desc
 from services.registry.remote.layers import LayerTransfers, layer_line
 from services.registry.remote.location import RegistryLocation
 from services.registry.remote.manifests import about_manifest
+from services.registry.remote.pace import Pace, watched
 from services.registry.remote.retries import with_retries
 from services.registry.remote.session import RemoteSession
 from services.registry.remote.shared_transfers import SharedTransfers
@@ -132,10 +133,7 @@ class HuggingFace:
         for blob in blobs.values():
             if blob.digest not in missing:
                 yield layer_line("pulling", blob, blob.size)
-        settings = self._remote.settings
-        download = BlobDownload(
-            self._blobs, session, self._remote.window, settings.retries, settings.stall_timeout
-        )
+        download = BlobDownload(self._blobs, session, self._remote)
         wanted = [blob for blob in blobs.values() if blob.digest in missing]
         layers = LayerTransfers("pulling", self._blobs, download, self._downloads, session, wanted)
         async with aclosing(layers.run(blobs.keys())) as lines:
@@ -170,7 +168,8 @@ class HuggingFace:
         async def attempt() -> bytes:
             async with session.request("GET", path) as response:
                 content = bytearray()
-                async for piece in response.content.iter_any():
+                pace = Pace(self._remote.settings.stalls)
+                async for piece in watched(response.content.iter_any(), pace):
                     content += piece
                     if len(content) > file.size:
                         break

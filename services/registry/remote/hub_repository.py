@@ -1,5 +1,7 @@
 """What a repository of Hugging Face's hub holds, at one revision: asked of `huggingface_hub`."""
 
+import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -10,6 +12,9 @@ from services.registry.remote.errors import SERVER_ERROR, TRANSIENT, RemoteNotFo
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
+logger = logging.getLogger(__name__)
+
+_UNAUTHORIZED = 401
 _NOT_FOUND = 404
 
 
@@ -64,10 +69,9 @@ def describe_repository(endpoint: str, name: str, revision: str, token: str) -> 
         info = api.model_info(name, revision=revision, files_metadata=True, timeout=30)
     except HfHubHTTPError as error:
         raise _refusal(error) from error
-    except (OSError, ValueError) as error:
-        raise Transient(f"{endpoint} cannot be asked: {error}") from error
-    except Exception as error:  # of the HTTP client below, which is not part of its interface
-        raise Transient(f"{endpoint} cannot be asked: {type(error).__name__}: {error}") from error
+    except Exception as error:  # also of the HTTP client below, which is not in its interface
+        logger.warning("%s cannot be asked: %r", endpoint, error)
+        raise Transient(f"{endpoint} cannot be asked: {_what_failed(error)}") from error
     files = tuple(
         HubFile(each.rfilename, each.size or 0, f"sha256:{each.lfs.sha256}" if each.lfs else "")
         for each in info.siblings or ()
@@ -84,14 +88,29 @@ def _refusal(error: "HfHubHTTPError") -> PaddockError:
         RevisionNotFoundError,
     )
 
-    text = str(error).strip().splitlines()
     if isinstance(error, GatedRepoError):
-        return Unauthorized(f"unauthorized: access denied ({text[-1] if text else error})")
+        text = "its owners let in only those whom they know, with their token"
+        return Unauthorized(f"unauthorized: access denied ({text})")
     status = error.response.status_code
     unknown = isinstance(error, RepositoryNotFoundError | RevisionNotFoundError)
     if unknown or status == _NOT_FOUND:
         return RemoteNotFound()
-    shown = text[0] if text else type(error).__name__
+    if status == _UNAUTHORIZED:
+        return Unauthorized("unauthorized: access denied (the token is not accepted)")
+    reason = error.response.headers.get("X-Error-Message") or error.response.reason_phrase
+    shown = f"{status}: {reason or 'no reason given'}"
     if status in TRANSIENT or status >= SERVER_ERROR:
         return Transient(shown)
     return RegistryFailed(shown)
+
+
+def _what_failed(error: Exception) -> str:
+    """Say what became of a request, without the library's own words."""
+    seen: BaseException | None = error
+    while seen:
+        if isinstance(seen, TimeoutError) or "Timeout" in type(seen).__name__:
+            return "it does not answer"
+        if isinstance(seen, OSError) and seen.errno and seen.errno > 0:
+            return os.strerror(seen.errno).lower()
+        seen = seen.__cause__ or seen.__context__
+    return "it cannot be connected to, or its answer is not the hub's"

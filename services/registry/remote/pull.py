@@ -13,8 +13,10 @@ from common.names import ModelName
 from protos.paddock.v1 import registry_pb2
 from services.registry.blob_client import BlobClient
 from services.registry.catalog import Catalog
+from services.registry.contents import Contents
 from services.registry.manifest import Manifest, parse_manifest
 from services.registry.model_config import parse_model_config
+from services.registry.pulled_weights import PulledWeights
 from services.registry.references import parse_new_name
 from services.registry.remote.blob_download import BlobDownload
 from services.registry.remote.client import RemoteClient
@@ -51,11 +53,13 @@ class Puller:
     def __init__(
         self,
         blobs: BlobClient,
+        contents: Contents,
         catalog: Catalog,
         remote: RemoteClient,
         hub: Hub | None = None,
     ) -> None:
         self._blobs = blobs
+        self._weights = PulledWeights(blobs, contents)
         self._catalog = catalog
         self._remote = remote
         self._hub = hub
@@ -107,6 +111,7 @@ class Puller:
         yield _line("verifying sha256 digest")
         await self._check_sizes(manifest)
         await self._check_config(manifest)
+        await self._weights.check(manifest)
         yield _line("writing manifest")
         unused = await self._is_releasing(name, manifest)
         await self._catalog.save(name, content)
@@ -121,10 +126,7 @@ class Puller:
         for blob in blobs:
             if blob.digest not in missing:
                 yield layer_line("pulling", blob, blob.size)
-        settings = self._remote.settings
-        download = BlobDownload(
-            self._blobs, session, self._remote.window, settings.retries, settings.stall_timeout
-        )
+        download = BlobDownload(self._blobs, session, self._remote)
         wanted = [blob for blob in blobs if blob.digest in missing]
         layers = LayerTransfers("pulling", self._blobs, download, self._downloads, session, wanted)
         async with aclosing(layers.run(manifest.digests)) as lines:

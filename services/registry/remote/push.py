@@ -10,11 +10,13 @@ from services.registry.blob_client import BlobClient
 from services.registry.catalog import Catalog
 from services.registry.manifest import Manifest, parse_manifest
 from services.registry.references import parse_name
-from services.registry.remote.blob_upload import BegunUploads, RemoteBlobUpload
+from services.registry.remote.begun_uploads import BegunUploads
+from services.registry.remote.blob_upload import RemoteBlobUpload
 from services.registry.remote.client import RemoteClient
 from services.registry.remote.layers import LayerTransfers
 from services.registry.remote.location import RegistryLocation
 from services.registry.remote.manifests import blobs_of
+from services.registry.remote.moving import moving
 from services.registry.remote.retries import with_retries
 from services.registry.remote.session import RemoteSession
 from services.registry.remote.shared_transfers import SharedTransfers
@@ -94,18 +96,17 @@ class Pusher:
 
     async def _push_manifest(self, session: RemoteSession, content: bytes) -> None:
         headers = {"Content-Type": _media_type(content)}
+        settings = self._remote.settings
+        path = session.location.manifest_path
 
         async def attempt() -> None:
-            async with session.request(
-                "PUT",
-                session.location.manifest_path,
-                headers=headers,
-                data=content,
-                expect=_PUSHED,
+            async with (
+                moving(session.location.host, settings.stall_timeout),
+                session.request("PUT", path, headers=headers, data=content, expect=_PUSHED),
             ):
                 pass
 
-        await with_retries(attempt, self._remote.settings.retries)
+        await with_retries(attempt, settings.retries)
 
 
 def _media_type(content: bytes) -> str:

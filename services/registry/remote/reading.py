@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from common.errors import RegistryFailed
 from services.registry.remote.blob_source import BlobSource
 from services.registry.remote.errors import Transient
+from services.registry.remote.pace import Pace, Speeds, StallPolicy, watched
 from services.registry.remote.retries import RetryPolicy, pause, with_retries
 from services.registry.remote.window import RANGE_SIZE, Window
 
@@ -21,6 +22,8 @@ Received: TypeAlias = Callable[[int], None]
 _FIRST_RANGES = 2
 _FAST_SECONDS = 2.0
 _SLOW_SECONDS = 10.0
+# Times that a range is asked for again only because others came much faster.
+_MOST_COMPARISONS = 2
 
 
 class _Range:
@@ -30,6 +33,7 @@ class _Range:
         self.start = start
         self.end = end
         self.received = 0
+        self.attempts = 0
         self._held = bytearray()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -82,11 +86,19 @@ class RangeReader:
     """
 
     def __init__(
-        self, source: BlobSource, window: Window, policy: RetryPolicy, received: Received
+        self,
+        source: BlobSource,
+        window: Window,
+        policy: RetryPolicy,
+        stalls: StallPolicy,
+        speeds: Speeds,
+        received: Received,
     ) -> None:
         self._source = source
         self._window = window
         self._policy = policy
+        self._stalls = stalls
+        self._speeds = speeds
         self._received = received
         self._at_once = min(_FIRST_RANGES, window.share)
 
@@ -135,6 +147,7 @@ class RangeReader:
         started = time.monotonic()
         await with_retries(attempt, self._policy)
         elapsed = time.monotonic() - started
+        self._speeds.add(wanted.received, elapsed)
         if elapsed < _FAST_SECONDS:
             self._at_once = min(self._at_once + 1, self._window.share)
         elif elapsed > _SLOW_SECONDS:
@@ -143,8 +156,11 @@ class RangeReader:
     async def _fetch_rest(self, wanted: _Range) -> None:
         """Take in what is missing; what came before a failure stays."""
         place = wanted.start + wanted.received
+        wanted.attempts += 1
+        expected = self._speeds.expected if wanted.attempts <= _MOST_COMPARISONS else 0.0
+        pace = Pace(self._stalls, expected)
         async with self._source.open_range(place, wanted.end) as response:
-            async for piece in response.content.iter_any():
+            async for piece in watched(response.content.iter_any(), pace):
                 kept = piece[: wanted.missing]
                 wanted.add(kept)
                 self._received(len(kept))
@@ -158,9 +174,12 @@ class WholeReader:
     When the stream breaks off, it begins again, and what had come already is passed over.
     """
 
-    def __init__(self, source: BlobSource, policy: RetryPolicy, received: Received) -> None:
+    def __init__(
+        self, source: BlobSource, policy: RetryPolicy, stalls: StallPolicy, received: Received
+    ) -> None:
         self._source = source
         self._policy = policy
+        self._stalls = stalls
         self._received = received
 
     async def read(self, start: int, size: int) -> AsyncGenerator[bytes, None]:
@@ -186,7 +205,8 @@ class WholeReader:
     async def _attempt(self, start: int, size: int) -> AsyncGenerator[bytes, None]:
         position = start
         async with self._source.open() as response:
-            async for piece in _after(start, response.content.iter_any()):
+            pieces = watched(response.content.iter_any(), Pace(self._stalls))
+            async for piece in _after(start, pieces):
                 position += len(piece)
                 if position > size:
                     raise RegistryFailed(f"the registry sent more than {size} bytes")

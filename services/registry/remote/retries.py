@@ -48,10 +48,11 @@ async def pause(pauses: Iterator[float], error: Transient) -> None:
         Transient: that was the last try, or the registry wants more patience than there is.
     """
     seconds = next(pauses, None)
-    if error.retry_after > _LONGEST_WAIT:
+    wanted = error.retry_after or 0.0
+    if wanted > _LONGEST_WAIT:
         raise error
     if seconds is None:
         raise Transient(f"max retries exceeded: {error.message}") from error
-    wait = max(min(seconds, _LONGEST_WAIT), error.retry_after)
+    wait = max(min(seconds, _LONGEST_WAIT), wanted)
     logger.info("trying again in %.1f s: %s", wait, error.message)
     await asyncio.sleep(wait)

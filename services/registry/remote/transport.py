@@ -1,5 +1,6 @@
 """HTTP as all sessions with other registries use it."""
 
+import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from yarl import URL
 from common.errors import RegistryFailed
 from services.registry.remote.errors import connection_failure
 
-Body: TypeAlias = bytes | Callable[[], AsyncIterator[bytes]]
+Body: TypeAlias = bytes | Callable[[], AsyncIterator[bytes | memoryview]]
 """A request's body, or what makes it anew for each try."""
 
 _READ_BUFFER = 256 * 1024
@@ -42,23 +43,43 @@ class Transport:
             total=None, sock_connect=self.stall_timeout, sock_read=self.stall_timeout
         )
         plain = url.with_user(None).with_fragment(None)
+        # A header may trickle in as well as a body can.
+        patience = 2 * self.stall_timeout if data is None else None
         try:
-            return await self.http.request(
-                method,
-                plain,
-                headers={**_HEADERS, **headers},
-                data=data() if callable(data) else data,
-                allow_redirects=False,
-                ssl=not self.insecure,
-                proxy=_proxy(plain),
-                timeout=timeout,
-            )
+            async with asyncio.timeout(patience):
+                return await self.http.request(
+                    method,
+                    plain,
+                    headers={**_HEADERS, **headers},
+                    data=data() if callable(data) else data,
+                    allow_redirects=False,
+                    ssl=not self.insecure,
+                    proxy=_proxy(plain),
+                    timeout=timeout,
+                )
         except aiohttp.ClientConnectorError:
             raise
-        except (aiohttp.ClientError, ConnectionError) as error:
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
             raise connection_failure(url.authority, error) from error
         except ValueError as error:
-            raise RegistryFailed(f"the registry names no usable address: {error}") from error
+            raise RegistryFailed("the registry names no usable address") from error
+
+    async def read(self, response: aiohttp.ClientResponse, limit: int) -> bytes:
+        """Read a small answer to its end, or so many bytes of it.
+
+        Raises:
+            Transient: it takes too long, or breaks off.
+        """
+        content = bytearray()
+        try:
+            async with asyncio.timeout(self.stall_timeout):
+                async for piece in response.content.iter_any():
+                    content += piece
+                    if len(content) >= limit:
+                        break
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+            raise connection_failure(response.url.authority, error) from error
+        return bytes(content[:limit])
 
 
 def open_http() -> aiohttp.ClientSession:

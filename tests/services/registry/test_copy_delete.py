@@ -8,7 +8,7 @@ from common.errors import InvalidModel, InvalidName, InvalidRequest, ModelNotFou
 from tests.services.registry.model_folders import config, llama
 from tests.services.registry.running import Registry, digest_of
 
-OTHER = llama(config__json=config(vocab_size=300))
+OTHER = llama(config__json=config(intermediate_size=300))
 
 
 async def test_a_copy_is_the_same_model(registry: Registry) -> None:
@@ -93,6 +93,30 @@ async def test_deleting_keeps_what_others_need(registry: Registry) -> None:
     stored = registry.stored_blobs()
     assert {digest_of(content) for content in files.values()} < stored
     assert digest_of(OTHER["config.json"]) not in stored
+
+
+@pytest.mark.parametrize("order", [("child", "parent"), ("parent", "child")])
+async def test_the_last_that_needs_a_blob_takes_it_along(
+    registry: Registry, order: tuple[str, str]
+) -> None:
+    await registry.create("parent", llama())
+    await registry.create_from("child", "parent", system="You are a child.")
+    await registry.delete(order[0])
+    await registry.resolve(order[1])
+    await registry.delete(order[1])
+    assert registry.stored_blobs() == set()
+
+
+async def test_grandchildren_free_their_blobs_in_any_order(registry: Registry) -> None:
+    await registry.create("a", llama())
+    await registry.create_from("b", "a", system="b")
+    await registry.create_from("c", "b", system="c")
+    await registry.copy("b", "d")
+    for name in ("d", "b", "c"):
+        await registry.delete(name)
+    await registry.resolve("a")
+    await registry.delete("a")
+    assert registry.stored_blobs() == set()
 
 
 async def test_two_deletes_at_once(registry: Registry) -> None:

@@ -74,7 +74,7 @@ async def test_requests_that_are_wrong(
 
 
 async def test_an_existing_spelling_wins_and_its_old_blobs_go(registry: Registry) -> None:
-    old, new = llama(), llama(config__json=config(vocab_size=300))
+    old, new = llama(), llama(config__json=config(intermediate_size=300))
     await registry.create("Tiny", old, system="old")
     await registry.create("tiny", new)
     assert await registry.names() == ["Tiny:latest"]
@@ -96,7 +96,7 @@ async def test_making_it_again_changes_nothing(registry: Registry) -> None:
 async def test_a_blob_that_goes_during_the_write_undoes_it(registry: Registry) -> None:
     await registry.create("x", llama(), system="first")
     before = await registry.resolve("x")
-    changed = llama(config__json=config(vocab_size=300))
+    changed = llama(config__json=config(intermediate_size=300))
     registry.blob_service.lose_after_write = digest_of(changed["config.json"])
     with pytest.raises(InvalidModel, match="is not stored"):
         await registry.create("x", changed)

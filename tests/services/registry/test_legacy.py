@@ -191,7 +191,7 @@ async def test_a_folder_named_in_a_text(registry: Registry, root: Path) -> None:
 
 
 async def test_progress_of_a_large_file(registry: Registry, root: Path) -> None:
-    weights = safetensors({"a": ("U8", [5_000_000])})
+    weights = safetensors({"wte": ("U8", [5_000_000])})
     write_folder(root / "tiny", llama(model__safetensors=weights))
     request = registry_pb2.CreateRequest(model="x", modelfile="FROM ./tiny")
     with rpc_errors():

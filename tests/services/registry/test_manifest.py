@@ -98,7 +98,7 @@ def test_nulls_count_as_absent() -> None:
     [
         (b"", "damaged manifest"),
         (b"[]", "damaged manifest"),
-        (b"{}", "config: Field required"),
+        (b"{}", "config is missing"),
         (b'{"config":{"mediaType":"x","digest":"y","size":1}}', "config.digest"),
         (b'{"config":{"mediaType":"x","digest":"%s","size":-1}}' % A.encode(), "config.size"),
     ],

@@ -9,6 +9,7 @@ import pytest
 
 from protos.paddock.v1 import registry_pb2
 from services.registry.catalog import Catalog
+from services.registry.contents import Contents
 from services.registry.creation_request import check_request
 from services.registry.prerequisites import Prerequisites
 from services.registry.remote.client import RemoteClient, RemoteSettings
@@ -29,7 +30,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
 @pytest.fixture
 async def puller(registry: Registry) -> AsyncIterator[Puller]:
     async with RemoteClient(RemoteSettings()) as client:
-        yield Puller(registry.blobs, Catalog(registry.blobs), client)
+        yield Puller(registry.blobs, Contents(registry.blobs), Catalog(registry.blobs), client)
 
 
 def is_old(blob: Path) -> bool:

@@ -48,7 +48,8 @@ async def test_ranges_are_read_in_parallel_and_once(
 
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize(
-    "fault", ["stall", "drop", "short", "shifted", "whole", "403", "404", "500", "503", "302"]
+    "fault",
+    ["stall", "drip", "drop", "short", "shifted", "whole", "403", "404", "500", "503", "302"],
 )
 async def test_a_fault_is_overcome(
     cache: FileCache,

@@ -101,6 +101,26 @@ async def test_a_store_that_takes_nothing_does_not_matter(
     assert not store.manifests
 
 
+async def test_a_conversion_that_was_not_shared_is_shared_by_who_finds_it(
+    computer: Computer, store: WritableBlobs, gguf_spec: model_pb2.ModelSpec
+) -> None:
+    store.refusal = StoreFull("as if the worker had died")
+    async with computer.worker() as conversions:
+        made = await conversions.fetch(gguf_spec, Watching())
+    assert not store.manifests
+    store.refusal = None
+    watching = Watching()
+    async with computer.worker() as conversions:
+        found = await conversions.fetch(gguf_spec, watching)
+        await shared(store)
+        assert not watching.converted
+        assert found.path == made.path
+        store.manifests.clear()
+        await conversions.fetch(gguf_spec, Watching())
+        await asyncio.sleep(0.1)
+    assert not store.manifests  # it is known to have been stored
+
+
 async def test_two_workers_at_once_make_the_same(
     computer: Computer, other_computer: Computer, gguf_spec: model_pb2.ModelSpec
 ) -> None:

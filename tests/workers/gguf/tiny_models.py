@@ -9,16 +9,21 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     BertConfig,
+    CohereConfig,
     Gemma2Config,
     Gemma3TextConfig,
+    GemmaConfig,
     GraniteConfig,
     LlamaConfig,
     MixtralConfig,
+    NomicBertConfig,
+    Olmo2Config,
     Phi3Config,
     PretrainedConfig,
     Qwen2Config,
     Qwen3Config,
     Qwen3MoeConfig,
+    Starcoder2Config,
 )
 
 DEMO = Path(__file__).parents[3] / "examples" / "demo_model" / "model"
@@ -70,6 +75,9 @@ _GRANITE: dict[str, Any] = {
 }
 _EXPERTS: dict[str, Any] = {"num_experts_per_tok": 2, "tie_word_embeddings": False}
 
+_WIDE = _SHAPE | {"hidden_size": 128}  # with heads that vLLM's CPU kernels take
+_NOMIC = {key: value for key, value in _WIDE.items() if key != "num_key_value_heads"}
+
 CONFIGS: dict[str, PretrainedConfig] = {
     "llama": LlamaConfig(**_SHAPE, tie_word_embeddings=True),
     "llama with its own head size": LlamaConfig(**_SHAPE, head_dim=32),
@@ -88,19 +96,25 @@ CONFIGS: dict[str, PretrainedConfig] = {
         moe_intermediate_size=32,
         norm_topk_prob=True,
     ),
+    "gemma": GemmaConfig(**_SHAPE, head_dim=32),
     "gemma2": Gemma2Config(**_GEMMA),
     "gemma3": Gemma3TextConfig(**_GEMMA, rope_parameters=_GEMMA3_ROTATION),
     "phi3": Phi3Config(
         **_SHAPE, rope_parameters=_LONG, original_max_position_embeddings=128, sliding_window=200
     ),
+    "olmo2": Olmo2Config(**_WIDE),
+    "command-r": CohereConfig(**_WIDE, logit_scale=0.125),
+    "command-r+": CohereConfig(**_WIDE, use_qk_norm=True),
+    "starcoder2": Starcoder2Config(**_WIDE),
     "bert": BertConfig(**_SHAPE),
+    "nomic-bert": NomicBertConfig(**_NOMIC),
 }
 
 
 def write_model(config: PretrainedConfig, folder: Path) -> Path:
     """Save a model of this configuration, with the demo model's tokenizer."""
     torch.manual_seed(0)
-    if config.model_type == "bert":
+    if config.model_type in ("bert", "nomic_bert"):
         model = AutoModel.from_config(config, add_pooling_layer=False)  # type: ignore[no-untyped-call]
     else:
         model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]

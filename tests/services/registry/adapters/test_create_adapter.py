@@ -8,14 +8,19 @@ from typing import Any
 import pytest
 
 from common.errors import InvalidModel, InvalidRequest
-from tests.services.registry.gguf.building import LLAMA, gguf
+from tests.services.registry.gguf.building import LLAMA, TENSORS, gguf
 from tests.services.registry.model_folders import as_json, llama, safetensors, sentence_transformer
 from tests.services.registry.running import Registry, digest_of, running_registry
 
 ADAPTER = "application/vnd.ollama.image.adapter"
 QUERY = "model.layers.0.self_attn.q_proj"
 WEIGHTS = {"model.embed_tokens.weight": ("BF16", [256, 64]), f"{QUERY}.weight": ("BF16", [64, 64])}
-GGUF_WEIGHTS = {"blk.0.attn_q.weight": ("F16", (64, 64)), "token_embd.weight": ("F16", (64, 256))}
+GGUF_MODEL = {**LLAMA, "llama.embedding_length": 64}
+GGUF_WEIGHTS = {
+    **TENSORS,
+    "blk.0.attn_q.weight": ("F16", (64, 64)),
+    "token_embd.weight": ("F16", (64, 256)),
+}
 GGUF_ADAPTER = {
     "general.architecture": "llama",
     "general.type": "adapter",
@@ -123,7 +128,7 @@ async def test_a_gguf_file_under_any_name(registry: Registry) -> None:
 
 @pytest.mark.parametrize("adapter", [peft(), {"a.gguf": gguf_adapter()}], ids=["peft", "gguf"])
 async def test_on_a_gguf_model(registry: Registry, adapter: dict[str, bytes]) -> None:
-    await registry.create("base", {"m.gguf": gguf(LLAMA, GGUF_WEIGHTS)})
+    await registry.create("base", {"m.gguf": gguf(GGUF_MODEL, GGUF_WEIGHTS)})
     await create(registry, "tuned", adapter)
     assert (await registry.resolve("tuned")).spec.adapter.rank == 8
 
@@ -169,7 +174,7 @@ async def test_ranks(registry: Registry) -> None:
         ({"a.gguf": gguf_adapter(**{"adapter.type": "ia3"})}, "only LoRA adapters are supported"),
         ({"a.gguf": gguf_adapter(**{"general.architecture": "odd"})}, "'odd' models are not supp"),
         (peft(peft_type="IA3"), "only LoRA adapters are supported, not IA3"),
-        (peft(r=0), "r: Input should be greater than or equal to 1"),
+        (peft(r=0), "r must be 1 or more"),
         (peft(use_dora=True), "DoRA is not supported"),
         (peft(bias="all"), "trained biases"),
         (peft(modules_to_save=["lm_head"]), "modules_to_save"),
@@ -196,7 +201,7 @@ async def test_adapters_that_are_refused(
 
 
 async def test_a_gguf_adapter_for_another_kind_of_model(registry: Registry) -> None:
-    await registry.create("base", {"m.gguf": gguf(LLAMA, GGUF_WEIGHTS)})
+    await registry.create("base", {"m.gguf": gguf(GGUF_MODEL, GGUF_WEIGHTS)})
     other = gguf_adapter(**{"general.architecture": "qwen2"})
     with pytest.raises(InvalidModel, match="for qwen2 models, and this one is llama"):
         await create(registry, "tuned", {"a.gguf": other})

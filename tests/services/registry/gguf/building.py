@@ -41,9 +41,12 @@ LLAMA: Metadata = {
     "tokenizer.ggml.add_bos_token": True,
     "tokenizer.chat_template": CHAT_TEMPLATE,
 }
+_BLOCK = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_up", "ffn_down")
 TENSORS: Tensors = {
     "token_embd.weight": ("Q4_K", (256, 32)),
     "blk.0.attn_norm.weight": ("F32", (256,)),
+    **{f"blk.0.{name}.weight": ("F16", (2, 2)) for name in _BLOCK},
+    "output_norm.weight": ("F32", (4,)),
     "output.weight": ("F16", (256, 32)),
 }
 PROJECTOR: Metadata = {
@@ -90,9 +93,10 @@ def gguf(
 def shards(count: int = 2) -> dict[str, bytes]:
     """The files of a sharded model, by the names that llama.cpp gives them."""
     files = {}
+    names = list(TENSORS)
     for number in range(count):
-        split = {"split.no": number, "split.count": count, "split.tensors.count": count}
-        tensors: Tensors = {f"blk.{number}.ffn.weight": ("F16", (256, 4))}
+        split = {"split.no": number, "split.count": count, "split.tensors.count": len(names)}
+        tensors: Tensors = {name: TENSORS[name] for name in names[number::count]}
         name = f"tiny-{number + 1:05}-of-{count:05}.gguf"
         files[name] = gguf({**(LLAMA if number == 0 else {}), **split}, tensors)
     return files

@@ -27,7 +27,8 @@ def large() -> dict[str, bytes]:
     """A model that takes some seconds."""
     block = random_matrix(512, 4096)
     weight = np.concatenate([block] * 16)
-    return model_files({f"model.layers.{it}.mlp.up_proj.weight": weight for it in range(2)})
+    layers = {f"model.layers.{it}.mlp.up_proj.weight": weight for it in range(2)}
+    return model_files({"model.embed_tokens.weight": random_matrix(256, 64)} | layers)
 
 
 def working() -> list[psutil.Process]:

@@ -28,5 +28,5 @@ def test_others_are_refused_with_a_list(text: str) -> None:
         parse_file_type(text)
     assert refusal.value.message == (
         f"unsupported quantization type {text.upper()} - "
-        "supported types are F32, F16, Q4_K_S, Q4_K_M, Q8_0"
+        "supported types are F32, F16, BF16, Q4_K_S, Q4_K_M (or Q4_K), Q8_0"
     )

@@ -31,11 +31,13 @@ ERRORS = {
     "BF16": 1e-2,
     "F32": 0,
 }
+_NORMED = ("attn", "ffn")
 CHANGED = {"general.file_type", "general.quantization_version", "GGUF.kv_count"}
 
 
 def tensors(dtype: str) -> dict[str, NDArray[Any]]:
     shapes = {"token_embd.weight": (512, HIDDEN)}
+    norms = [f"blk.{block}.{name}_norm.weight" for block in range(BLOCKS) for name in _NORMED]
     for block in range(BLOCKS):
         for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
             shapes[f"blk.{block}.{name}.weight"] = (HIDDEN, HIDDEN)
@@ -46,7 +48,8 @@ def tensors(dtype: str) -> dict[str, NDArray[Any]]:
         name: random_matrix(*shape, dtype, seed)
         for seed, (name, shape) in enumerate(shapes.items())
     }
-    return made | {"output_norm.weight": np.ones(HIDDEN, np.float32)}
+    norms.append("output_norm.weight")
+    return made | {name: np.ones(HIDDEN, np.float32) for name in norms}
 
 
 def write(
@@ -56,6 +59,7 @@ def write(
     writer = GGUFWriter(path, "llama", split_max_tensors=split)
     writer.add_block_count(BLOCKS)
     writer.add_context_length(64)
+    writer.add_embedding_length(HIDDEN)
     writer.add_head_count(4)
     writer.add_file_type(LlamaFileType[f"{'ALL' if dtype == 'F32' else 'MOSTLY'}_{dtype}"])
     writer.add_tokenizer_model("gpt2")

@@ -207,7 +207,8 @@ async def test_a_type_that_nobody_knows(registry: Registry) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         await registry.create_from("x", "base", quantize="q3_k_l")
     assert refusal.value.message == (
-        "unsupported quantization type Q3_K_L - supported types are F32, F16, Q4_K_S, Q4_K_M, Q8_0"
+        "unsupported quantization type Q3_K_L - supported types are "
+        "F32, F16, BF16, Q4_K_S, Q4_K_M (or Q4_K), Q8_0"
     )
 
 
@@ -215,9 +216,12 @@ async def test_a_type_that_nobody_knows(registry: Registry) -> None:
     ("tensors", "message"),
     [
         ({"wte.weight": random_matrix(64, 64)}, "no layers that can be quantized"),
-        ({"layers.0.q_proj.weight": random_matrix(64, 48)}, "no layers that can be quantized"),
+        ({"tok.q_proj.weight": random_matrix(64, 48)}, "no layers that can be quantized"),
         (
-            {"model.layers.0.mlp.experts.down_proj": np.zeros((2, 64, 64), np.float16)},
+            {
+                "model.embed_tokens.weight": random_matrix(256, 64),
+                "model.layers.0.mlp.experts.down_proj": np.zeros((2, 64, 64), np.float16),
+            },
             "all experts of a layer in one tensor",
         ),
     ],

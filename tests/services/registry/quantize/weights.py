@@ -78,6 +78,9 @@ def read_safetensors(content: bytes) -> Tensors:
 
 def model_files(tensors: Tensors, **fields: Any) -> dict[str, bytes]:
     """A model's files with these weights; `fields` go into its `config.json`."""
+    if (embeddings := tensors.get("model.embed_tokens.weight")) is not None:
+        rows, columns = embeddings.shape
+        fields = {"vocab_size": rows, "hidden_size": columns, **fields}
     return llama(model__safetensors=write_safetensors(tensors), config__json=config(**fields))
 
 

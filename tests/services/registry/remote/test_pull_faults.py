@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -148,3 +149,33 @@ async def test_access_that_is_denied_says_so(hub: FakeHub, registry: Registry) -
     hub.auth, hub.users = "bearer", {"ann": "secret"}
     with pytest.raises(Unauthorized, match=r"^pull model manifest: unauthorized: access denied"):
         await pull(registry, "x")
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+async def test_bytes_that_trickle_in_are_asked_for_again(
+    hub: FakeHub, tmp_path: Path, settings: RemoteSettings, ranges: bool
+) -> None:
+    hub.ranges = ranges
+    hub.faults[LARGE].extend([Fault(""), Fault("drip", after=3_000_000)])
+    impatient = replace(settings, stall_timeout=0.5, slowest_pull=100_000)
+    async with running_registry(tmp_path / "impatient", remote=impatient) as registry:
+        async with asyncio.timeout(20):
+            assert (await pull(registry, "x"))[-1].status == "success"
+        assert LARGE in registry.stored_blobs()
+
+
+async def test_bytes_that_trickle_in_each_time_are_given_up(
+    hub: FakeHub, tmp_path: Path, settings: RemoteSettings
+) -> None:
+    hub.faults[LARGE].extend([Fault(""), *(Fault("drip") for _ in range(50))])
+    impatient = replace(settings, stall_timeout=0.3, slowest_pull=100_000)
+    async with running_registry(tmp_path / "impatient", remote=impatient) as registry:
+        with pytest.raises(RegistryFailed, match=r"^max retries exceeded: the connection stalled"):
+            async with asyncio.timeout(20):
+                await pull(registry, "x")
+        assert await registry.names() == []
+
+
+async def test_a_token_that_comes_in_pieces_is_read_whole(hub: FakeHub, registry: Registry) -> None:
+    hub.auth, hub.token_pieces = "bearer", True
+    assert (await pull(registry, "x"))[-1].status == "success"

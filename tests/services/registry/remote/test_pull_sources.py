@@ -13,6 +13,7 @@ from common.errors import RegistryFailed
 from common.names import ModelName
 from protos.paddock.v1 import registry_pb2
 from services.registry.catalog import Catalog
+from services.registry.contents import Contents
 from services.registry.remote.client import RemoteClient, RemoteSettings
 from services.registry.remote.pull import Puller
 from services.registry.remote.window import RANGE_SIZE
@@ -62,7 +63,7 @@ async def test_the_token_goes_to_hugging_face_only(
     hub.add_model("a/b:latest", b"weights")
     hub.redirect = 302
     async with RemoteClient(replace(settings, hub_token="hf_secret")) as client:
-        puller = Puller(registry.blobs, Catalog(registry.blobs), client)
+        puller = Puller(registry.blobs, Contents(registry.blobs), Catalog(registry.blobs), client)
         await lines(puller, "hf.co/a/b")
         assert {seen.authorization for seen in hub.requests(host="registry")} == {
             "Bearer hf_secret"
@@ -78,7 +79,9 @@ async def test_a_repository_without_gguf_is_got_by_the_other_way(
 ) -> None:
     hub.manifest_status, hub.manifest_text = 400, NO_GGUF
     other = FakeHubClient()
-    puller = Puller(registry.blobs, Catalog(registry.blobs), client, other)
+    puller = Puller(
+        registry.blobs, Contents(registry.blobs), Catalog(registry.blobs), client, other
+    )
     assert statuses(await lines(puller, "hf.co/a/b")) == [
         "pulling manifest",
         "pulling by another way",
@@ -92,7 +95,7 @@ async def test_what_hugging_face_refuses_is_told(
     hub: FakeHub, client: RemoteClient, registry: Registry, text: str
 ) -> None:
     hub.manifest_status, hub.manifest_text = 400, text
-    puller = Puller(registry.blobs, Catalog(registry.blobs), client)
+    puller = Puller(registry.blobs, Contents(registry.blobs), Catalog(registry.blobs), client)
     with pytest.raises(RegistryFailed, match=r"^pull model manifest: 400: .*GGUF"):
         await lines(puller, "hf.co/a/b")
 
@@ -128,7 +131,9 @@ async def test_only_insecure_takes_a_certificate_that_nobody_vouches_for(
 async def other_pull(registry: Registry, settings: RemoteSettings) -> list[registry_pb2.Progress]:
     """Pull as another registry over the same store would."""
     async with RemoteClient(settings) as client:
-        return await lines(Puller(registry.blobs, Catalog(registry.blobs), client), "x")
+        return await lines(
+            Puller(registry.blobs, Contents(registry.blobs), Catalog(registry.blobs), client), "x"
+        )
 
 
 async def begin(hub: FakeHub, registry: Registry) -> "asyncio.Task[list[registry_pb2.Progress]]":

@@ -1,0 +1,103 @@
+"""Models by name, where several registries and Blob services share one store."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.errors import InvalidModel
+from common.names import ModelName
+from common.rpc import Server, open_channel
+from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
+from services.blob.collection import Collector
+from services.blob.servicer import BlobServicer
+from services.registry.blob_client import BlobClient
+from services.registry.catalog import Catalog
+from services.registry.manifest import Descriptor, Manifest
+from services.registry.media_types import CONFIG
+from store.folder import FolderStore
+from store.interface import Manifest as StoredManifest
+
+MODEL, OTHER = ModelName.parse("model"), ModelName.parse("other")
+
+
+class BusyStore(FolderStore):
+    """Something else happens each time it has listed the manifests."""
+
+    listings = 0
+
+    def after_listing(self, number: int) -> None:
+        """Does nothing unless it is replaced."""
+
+    def list_manifests(self) -> Iterator[StoredManifest]:
+        yield from super().list_manifests()
+        self.listings += 1
+        self.after_listing(self.listings)
+
+
+class Gated(BlobServicer):
+    """Writes no manifest before the gate is opened."""
+
+    def __init__(self, store: FolderStore) -> None:
+        super().__init__(store, Collector(store, timedelta(hours=1)))
+        self.gate = asyncio.Event()
+        self.arrived = asyncio.Event()
+
+    async def WriteManifest(
+        self, request: blob_pb2.WriteManifestRequest, context: Any
+    ) -> blob_pb2.StoredManifest:
+        self.arrived.set()
+        await self.gate.wait()
+        return await super().WriteManifest(request, context)
+
+
+@asynccontextmanager
+async def serving(servicer: BlobServicer) -> AsyncIterator[BlobClient]:
+    server = Server()
+    blob_pb2_grpc.add_BlobServiceServicer_to_server(servicer, server.grpc)
+    async with open_channel(await server.start("127.0.0.1:0")) as channel:
+        yield BlobClient(channel)
+    await server.stop(0)
+
+
+@pytest.mark.parametrize(("listing", "is_saved"), [(1, True), (2, False)])
+async def test_a_model_is_complete_or_it_is_refused(
+    tmp_path: Path, listing: int, is_saved: bool
+) -> None:
+    """Saved by one process while another deletes a model that was saved after it had begun."""
+    store, loop = BusyStore(tmp_path), asyncio.get_running_loop()
+    slow, fast = Gated(FolderStore(tmp_path)), Gated(store)
+    fast.gate.set()
+    async with serving(slow) as slow_blobs, serving(fast) as blobs:
+        catalog, slow_catalog = Catalog(blobs), Catalog(slow_blobs)
+        config = await blobs.write(b"{}")
+        described = Descriptor(media_type=CONFIG, digest=config.digest, size=config.size)
+        content = Manifest(config=described).encode()
+        saving = asyncio.create_task(slow_catalog.save(OTHER, content))
+        await slow.arrived.wait()
+        await catalog.save(MODEL, content)
+        ended = threading.Event()
+        saving.add_done_callback(lambda _: ended.set())
+
+        def save_meanwhile(number: int) -> None:
+            if number == listing:
+                loop.call_soon_threadsafe(slow.gate.set)
+                assert ended.wait(1) == is_saved
+
+        store.after_listing = save_meanwhile  # type: ignore[method-assign]
+        stored = await catalog.find(MODEL)
+        assert stored
+        store.listings = 0
+        await catalog.remove(stored)
+        if is_saved:
+            await saving
+        else:
+            with pytest.raises(InvalidModel, match="is not stored"):
+                await saving
+        assert bool(await catalog.find(OTHER)) == is_saved
+        assert bool(list(store.list_blobs())) == is_saved
