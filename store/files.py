@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,17 +12,23 @@ from pathlib import Path
 
 from common.errors import StoreFailed, StoreFull
 
+logger = logging.getLogger(__name__)
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turn what the operating system refuses into `StoreFull` or `StoreFailed`."""
+    """Turn what the operating system refuses into `StoreFull` or `StoreFailed`.
+
+    Which file it was about is the operator's business alone, and is logged.
+    """
     try:
         yield
     except OSError as error:
         kind = StoreFull if error.errno in _FULL else StoreFailed
-        raise kind(f"the store cannot be used: {error}") from error
+        logger.error("the store cannot be used: %s", error)
+        raise kind(f"the store cannot be used: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -8,9 +8,10 @@ The folder may hold an existing collection of Ollama's; files that it does not k
 never touched. A blob's modification time says when it was last wanted.
 """
 
+import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -20,19 +21,22 @@ from common.digests import hex_digits
 from common.errors import BlobNotFound, UploadMoved
 from common.names import ModelName
 from store.files import exclusive, modification_time, store_errors, sync_folder
+from store.folder_deletion import FolderDeletion
 from store.folder_kept import KeptUploads
 from store.folder_manifests import FolderManifests
 from store.folder_upload import FolderUpload, is_upload, new_upload_path
 from store.interface import CHUNK_SIZE, Blob, Location, Manifest, Store, UploadStatus
 
 _BLOB = re.compile(r"sha256-([0-9a-f]{64})")
+_DELETING = ".deleting"
 
 
 class FolderStore(Store):
     """Blobs and manifests as files; `root` and what is below it are created when needed.
 
     A lock in `uploads/` makes deleting a blob, retaining it and publishing it exclude
-    each other, also between processes.
+    each other, also between processes; another is held by those who are about to delete,
+    and passed through by those who have written a manifest.
     """
 
     def __init__(self, root: Path) -> None:
@@ -48,9 +52,9 @@ class FolderStore(Store):
         for folder in (self._blobs, self._manifest_root, self._uploads):
             folder.mkdir(parents=True, exist_ok=True)
             if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-                raise PermissionError(f"no permission to read and write {folder}")
+                raise PermissionError(errno.EACCES, "no permission to read and write", str(folder))
         with self._lock():
-            pass
+            (self._uploads / _DELETING).touch()  # on a full disk it could not be made
         with self.begin_upload():
             pass
 
@@ -120,18 +124,17 @@ class FolderStore(Store):
             except FileNotFoundError:
                 raise _not_found(digest) from None
 
+    @contextmanager
+    def deleting(self, digests: Collection[str]) -> Iterator[FolderDeletion]:
+        """Hold a lock, whichever blobs it is about: all others wait a moment."""
+        with store_errors(), self._lock(_DELETING):
+            yield FolderDeletion(self._path, self._lock)
+
     @store_errors()
-    def delete_blob(self, digest: str, unless_newer_than: datetime) -> bool:
-        """Remove the file, while nobody can retain or replace it."""
-        path = self._path(digest)
-        with self._lock():
-            try:
-                if modification_time(path.stat()) > unless_newer_than:
-                    return False
-                path.unlink()
-            except FileNotFoundError:
-                return False
-        return True
+    def await_deletions(self, digests: Collection[str]) -> None:
+        """Take the lock of those who delete, and give it back."""
+        with self._lock(_DELETING):
+            pass
 
     def list_blobs(self) -> Iterator[Blob]:
         """Give the files in `blobs/` that are named as blobs; no partial downloads."""
@@ -174,9 +177,9 @@ class FolderStore(Store):
             yield from self._manifests.read_all()
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self, name: str = ".lock") -> Iterator[None]:
         self._uploads.mkdir(parents=True, exist_ok=True)
-        with exclusive(self._uploads / ".lock"):
+        with exclusive(self._uploads / name):
             yield
 
     def _path(self, digest: str) -> Path:
@@ -225,6 +228,6 @@ def _chunks(file: BinaryIO, offset: int, length: int) -> Iterator[bytes]:
         while length > 0:
             chunk = file.read(min(CHUNK_SIZE, length))
             if not chunk:
-                raise OSError(f"{file.name} was cut short")
+                raise OSError(errno.EIO, "a file was cut short", file.name)
             length -= len(chunk)
             yield chunk

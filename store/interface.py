@@ -2,15 +2,17 @@
 
 Digests are normalised (`sha256:<64 lower-case hex>`, see `common.digests`). Methods block
 and may be called from several threads, and several processes may share one store.
-Besides the errors stated, every method may raise `StoreFailed`, and those that write
-`StoreFull`; what had been begun is then undone.
+Besides the errors stated, every method may raise `StoreFailed`, or `Unavailable` where a
+store that lies elsewhere cannot be reached just now, and those that write `StoreFull`;
+what had been begun is then undone.
 
 Times come from the storage's own clock, so that they compare across processes: a blob
 retained before a manifest was written is never newer than that manifest.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -60,6 +62,27 @@ class Manifest:
     name: ModelName
     content: bytes
     modified_at: datetime
+
+
+class Deletion(ABC):
+    """Blobs that were announced to go, while it is decided whether they do."""
+
+    @abstractmethod
+    def delete(self, digest: str, unless_newer_than: datetime) -> bool:
+        """Delete a blob unless it was stored or retained after the given time.
+
+        Gives whether it was there and went. The time is checked as close to the deletion
+        as the storage allows; where it can be, both are one step towards `retain` and
+        `Upload.commit`. A blob that another is about to delete is left to him.
+        """
+
+    @abstractmethod
+    def unretain(self, digest: str, unless_newer_than: datetime, back_to: datetime) -> None:
+        """Undo what retained a blob, unless that was after `unless_newer_than`.
+
+        The blob is then as old as if it had last been wanted at `back_to`, or as old as
+        what is stored of it, where that is younger.
+        """
 
 
 class Store(ABC):
@@ -140,13 +163,21 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def delete_blob(self, digest: str, unless_newer_than: datetime) -> bool:
-        """Delete a blob unless it was stored or retained after the given time.
+    def deleting(self, digests: Collection[str]) -> AbstractContextManager[Deletion]:
+        """Announce that blobs may go, until the context is left; keep it short.
 
-        Gives whether it was there and went. The time is checked as close to the deletion
-        as the storage allows; where it can be, both are one step towards `retain` and
-        `Upload.commit`.
+        Whoever writes a manifest and then calls `await_deletions` is either seen by those
+        who list manifests within the context, or waits for its end.
         """
+
+    @abstractmethod
+    def await_deletions(self, digests: Collection[str]) -> None:
+        """Wait while one of some blobs is announced to go; what has gone is gone then."""
+
+    def delete_blob(self, digest: str, unless_newer_than: datetime) -> bool:
+        """Announce and delete one blob, as `Deletion.delete` does."""
+        with self.deleting([digest]) as deletion:
+            return deletion.delete(digest, unless_newer_than)
 
     @abstractmethod
     def list_blobs(self) -> Iterator[Blob]:

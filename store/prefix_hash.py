@@ -1,5 +1,6 @@
 """A SHA-256 of bytes that follow those of a file."""
 
+import errno
 import hashlib
 import os
 from threading import Event
@@ -48,6 +49,6 @@ class PrefixHash:
             wanted = min(_CHUNK_SIZE, self._length - self._read)
             chunk = os.pread(self._descriptor, wanted, self._read)
             if not chunk:
-                raise OSError("an unfinished upload was cut short")
+                raise OSError(errno.EIO, "an unfinished upload was cut short")
             self._hash.update(chunk)
             self._read += len(chunk)

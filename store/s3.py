@@ -10,14 +10,16 @@ Any S3 server will do: nothing here relies on conditional writes, on S3's checks
 listings that are up to date at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 from common.errors import BlobNotFound, UploadMoved
 from common.names import ModelName
 from store.interface import Blob, Location, Manifest, Store, UploadStatus
 from store.s3_bucket import Bucket
+from store.s3_deletion import S3Deletion, deleting
 from store.s3_errors import s3_errors
 from store.s3_kept import KeptUploads
 from store.s3_leftovers import Leftovers
@@ -57,10 +59,10 @@ class S3Store(Store):
         copied_part_size: int = _COPIED_PART_SIZE,
         url_lifetime: timedelta = _URL_LIFETIME,
     ) -> None:
-        threads = ThreadPoolExecutor(_PARALLEL_REQUESTS, thread_name_prefix="s3")
+        self._threads = ThreadPoolExecutor(_PARALLEL_REQUESTS, thread_name_prefix="s3")
         self._bucket = Bucket(bucket, prefix, _CONNECTIONS)
-        self._wanted = WantedBlobs(self._bucket, threads)
-        self._manifests = S3Manifests(self._bucket, threads)
+        self._wanted = WantedBlobs(self._bucket, self._threads)
+        self._manifests = S3Manifests(self._bucket, self._threads)
         self._transfers = Transfers(
             self._bucket, self._wanted, PartSenders(parallel_parts), part_size, copied_part_size
         )
@@ -70,8 +72,8 @@ class S3Store(Store):
 
     @s3_errors()
     def check(self) -> None:
-        """List one object: the bucket is there, and the credentials open it."""
-        self._bucket.client.list_objects_v2(
+        """List one object: the bucket is there, and the credentials open it. Tries once."""
+        self._bucket.connection.hasty_client.list_objects_v2(
             Bucket=self._bucket.name, Prefix=self._bucket.key("manifests/"), MaxKeys=1
         )
 
@@ -120,10 +122,14 @@ class S3Store(Store):
         """Rewrite the blob's marker."""
         return _found(self._wanted.retain(digest), digest)
 
+    def deleting(self, digests: Collection[str]) -> AbstractContextManager[S3Deletion]:
+        """Put up a notice for each blob, and take it down again."""
+        return deleting(self._bucket, self._wanted, self._threads, digests)
+
     @s3_errors()
-    def delete_blob(self, digest: str, unless_newer_than: datetime) -> bool:
-        """Delete the object and its marker, while nobody can retain or replace it."""
-        return self._wanted.delete(digest, unless_newer_than)
+    def await_deletions(self, digests: Collection[str]) -> None:
+        """Look for notices."""
+        self._wanted.await_deletions(digests)
 
     def list_blobs(self) -> Iterator[Blob]:
         """List blobs and markers. Times are early by up to two seconds, unlike `stat`'s."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from common.errors import StoreFailed
 from store.s3_client import Connection, connect
 from store.s3_errors import is_missing
 
@@ -71,7 +72,7 @@ class Bucket:
                 return None
             raise
         modified_at = time_of_writing(head["LastModified"], head["Metadata"])
-        return StoredObject(path, head["ContentLength"], head["ETag"], modified_at)
+        return StoredObject(path, head["ContentLength"], _bare(head["ETag"]), modified_at)
 
     def get(self, path: str) -> tuple[StoredObject, bytes] | None:
         """Read a small object whole."""
@@ -83,7 +84,7 @@ class Bucket:
             raise
         content = got["Body"].read()
         modified_at = time_of_writing(got["LastModified"], got["Metadata"])
-        return StoredObject(path, len(content), got["ETag"], modified_at), content
+        return StoredObject(path, len(content), _bare(got["ETag"]), modified_at), content
 
     def put(self, path: str, content: bytes) -> None:
         """Write a small object, replacing an earlier one."""
@@ -98,14 +99,28 @@ class Bucket:
         client.delete_object(Bucket=self.name, Key=self.key(path))
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Give the objects whose path begins so. Their times are early by up to two seconds."""
+        """Give the objects whose path begins so. Their times are early by up to two seconds.
+
+        Raises:
+            StoreFailed: it is not all of them that the server lists. What is left out would
+                seem not to be there, and what it needs to be garbage.
+        """
         pages = self.client.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self.name, Prefix=self.key(prefix)):
             for entry in page.get("Contents", ()):
+                if not entry["Key"].startswith(self.key(prefix)):
+                    raise StoreFailed("the store cannot be used: S3 lists other keys than asked")
                 modified_at = time_of_writing(entry["LastModified"], {})
                 yield StoredObject(
-                    self.path(entry["Key"]), entry["Size"], entry["ETag"], modified_at
+                    self.path(entry["Key"]), entry["Size"], _bare(entry["ETag"]), modified_at
                 )
+            if page.get("IsTruncated") and not page.get("NextContinuationToken"):
+                raise StoreFailed("the store cannot be used: S3 does not continue its listings")
+
+
+def _bare(etag: str) -> str:
+    """Some servers quote ETags everywhere, and some not in listings."""
+    return etag.strip('"')
 
 
 def time_of_writing(last_modified: datetime, metadata: Mapping[str, str]) -> datetime:
@@ -120,7 +135,8 @@ def time_of_writing(last_modified: datetime, metadata: Mapping[str, str]) -> dat
     second = last_modified.astimezone(UTC).replace(microsecond=0)
     earliest = second - _RESOLUTION
     latest = second + _RESOLUTION - _SMALLEST_STEP
-    stamp = metadata.get(_STAMP, "")
+    # Some servers write the names of headers with capitals.
+    stamp = {name.lower(): value for name, value in metadata.items()}.get(_STAMP, "")
     if not _STAMP_FORM.fullmatch(stamp):
         return earliest
     return max(earliest, min(latest, datetime.fromtimestamp(float(stamp), UTC)))

@@ -14,10 +14,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
 from urllib3.exceptions import HTTPError
 
-from common.errors import BlobNotFound, StoreFailed
+from common.errors import BlobNotFound, StoreFailed, Unavailable
 from store.interface import CHUNK_SIZE
 from store.s3_bucket import Bucket
-from store.s3_errors import code_of, is_missing, s3_errors
+from store.s3_errors import is_beyond_the_end, is_missing, s3_errors
 from store.s3_wanted import blob_path
 
 if TYPE_CHECKING:  # the types are installed for development alone
@@ -60,7 +60,7 @@ class BlobReading:
         except ClientError as error:
             if is_missing(error):
                 raise _not_found(self._digest) from error
-            if code_of(error) != "InvalidRange":
+            if not is_beyond_the_end(error):
                 raise
             self._end = self._position
             return
@@ -78,7 +78,7 @@ class BlobReading:
         if match := _CONTENT_RANGE.fullmatch(got.get("ContentRange", "")):
             return int(match[1]) + 1
         if self._position:
-            raise StoreFailed("the store cannot be used: S3 does not answer range requests")
+            raise StoreFailed("the store cannot be used: it does not answer range requests")
         return min(self._end, got["ContentLength"])
 
     def _read(self, size: int) -> bytes:
@@ -94,7 +94,7 @@ class BlobReading:
                 continue
             failures += 1
             if failures > _RESUMPTIONS:
-                raise StoreFailed(f'S3 breaks off again and again in blob "{self._digest}"')
+                raise Unavailable(f'the store breaks off again and again in blob "{self._digest}"')
             time.sleep(_FIRST_DELAY * 2 ** (failures - 1))
             self._open_again()
         return b"".join(pieces)

@@ -159,7 +159,7 @@ class S3Upload(Upload):
 
     def _check_size(self, digest: str) -> None:
         if not self._is_stored(blob_path(digest)):
-            raise StoreFailed(f'S3 did not keep the {self._size} bytes of blob "{digest}"')
+            raise StoreFailed(f'the store did not keep the {self._size} bytes of blob "{digest}"')
 
 
 @contextmanager

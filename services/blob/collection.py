@@ -1,32 +1,46 @@
 """Garbage collection: which blobs nobody needs, and their removal.
 
-Why it never takes a blob that a new manifest names, though several processes work at
-once: whoever writes a manifest retains its blobs first. Collection reads the manifests,
-and then deletes only what was not retained after a time that is older. So either it sees
-the new manifest, or the store sees that the blob is too young.
+Why no manifest ever names a blob that was collected, though several processes work on one
+store at once:
 
-What is released goes earlier, even if somebody retained it before it was released and has
-yet to write his manifest. He looks for his blobs after that. So that they cannot go after
-he has looked, this process writes no manifest while it collects what was released.
+*Search.* Whoever writes a manifest retains its blobs first. The search reads the manifests,
+and then deletes only what was not retained after a time that is older, by the time of
+grace. So either it sees the new manifest, or the store sees that the blob is too young.
+
+*Release.* What only a deleted manifest named goes without grace, even if somebody retained
+it before that manifest was written and has yet to write his own. So he who releases first
+announces which blobs may go, then reads the manifests, and deletes what is not named; and
+he who writes a manifest first writes it, then waits while one of its blobs is announced to
+go, and then looks whether all are there. Of the two that come first, announcing and
+writing, one came before the other. If the manifest was written before the announcement, it
+is read, and the blob stays. If not, whoever wrote it looks for announcements after this
+one was made: either he finds it, and sees the blob's fate after it has been decided, or it
+has been withdrawn, and the fate was decided before. In no case does a blob go after he has
+found it. Both steps work on the store alone, whichever process they are in; they need
+listings of manifests that show what has been written. An S3 server whose listings lag
+behind (Amazon's, Ceph's and MinIO's do not) may show a manifest too late, if it was written
+in that moment by another process and its blobs were last retained before the released one
+was written.
 
 A derived manifest that is written anew while it is being deleted may be lost; that costs
 no more than the work.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from threading import Lock
 
 from common.errors import BlobNotFound, InvalidModel, ModelNotFound
 from common.names import ModelName
+from services.blob.manifest import named_blobs
 from services.blob.wanted import wanted
 from store.interface import Blob, Manifest, Store
 
 logger = logging.getLogger(__name__)
 
 _EVER = datetime.min.replace(tzinfo=UTC)
+_AT_ONCE = 32  # blobs that are announced to go while manifests are read
 
 
 @dataclass(frozen=True)
@@ -61,12 +75,17 @@ class Collector:
     def __init__(self, store: Store, grace: timedelta) -> None:
         self._store = store
         self._grace = grace
-        self._manifests = Lock()
 
     def write_manifest(self, name: ModelName, content: bytes) -> Manifest:
-        """Store a manifest, but not while blobs that it may name are being removed."""
-        with self._manifests:
-            return self._store.write_manifest(name, content)
+        """Store a manifest. Those of its blobs that are there afterwards stay.
+
+        Raises:
+            InvalidModel: it does not say what it names.
+        """
+        named = named_blobs(content)
+        written = self._store.write_manifest(name, content)
+        self._store.await_deletions(named)
+        return written
 
     def collect_all(self) -> Collected:
         """Remove all that is garbage: blobs, derived manifests, uploads that came to nothing."""
@@ -74,19 +93,54 @@ class Collector:
         uploads = self._store.abort_uploads(horizon)
         if uploads:
             logger.info("removed %d unfinished uploads", uploads)
-        return replace(
-            self._collect(list(self._store.list_blobs()), horizon, horizon), uploads=uploads
+        blobs = list(self._store.list_blobs())
+        young = {blob.digest for blob in blobs if blob.modified_at > horizon}
+        try:
+            found = wanted(self._store.list_manifests(), young, horizon)
+        except InvalidModel as error:
+            return replace(_prevented(error), uploads=uploads)
+        manifests = tuple(name for name in found.forsaken if self._forget(name, horizon))
+        deleted = tuple(
+            blob
+            for blob in garbage(blobs, found.blobs, horizon)
+            if self._store.delete_blob(blob.digest, unless_newer_than=horizon)
         )
+        return _logged(Collected(deleted, manifests, uploads))
 
     def collect_released(self, digests: Iterable[str], released_at: datetime) -> Collected:
         """Remove those of some blobs that nobody names, or wanted after they were released.
 
         `released_at` is when the manifest that named them until now had been written.
-        What was derived from them is left to `collect_all`.
+        What others still name becomes as old as their manifests, so that it goes with the
+        last of them: what wanted it since was the one that has let go of it. What was
+        derived from them is left to `collect_all`.
         """
         horizon = max(released_at, datetime.now(UTC) - self._grace)
-        with self._manifests:
-            return self._collect(list(self._stored(digests)), horizon, _EVER)
+        deleted: list[Blob] = []
+        try:
+            # A first look, so that few are announced, and the second one takes no time.
+            blobs = [blob for blob in self._stored(digests) if blob.modified_at <= horizon]
+            named = self._named()
+            idle = [blob for blob in blobs if named.get(blob.digest, _EVER) < blob.modified_at]
+            for start in range(0, len(idle), _AT_ONCE):
+                deleted += self._release(idle[start : start + _AT_ONCE], horizon)
+        except InvalidModel as error:
+            return replace(_prevented(error), deleted=tuple(deleted))
+        return _logged(Collected(tuple(deleted)))
+
+    def _release(self, blobs: list[Blob], horizon: datetime) -> list[Blob]:
+        deleted = []
+        with self._store.deleting([blob.digest for blob in blobs]) as deletion:
+            named = self._named()
+            for blob in blobs:
+                if blob.digest in named:
+                    deletion.unretain(blob.digest, horizon, named[blob.digest])
+                elif deletion.delete(blob.digest, horizon):
+                    deleted.append(blob)
+        return deleted
+
+    def _named(self) -> Mapping[str, datetime]:
+        return wanted(self._store.list_manifests(), (), _EVER).blobs
 
     def _stored(self, digests: Iterable[str]) -> Iterator[Blob]:
         for digest in set(digests):
@@ -94,26 +148,6 @@ class Collector:
                 yield self._store.stat(digest)
             except BlobNotFound:
                 continue
-
-    def _collect(
-        self, blobs: list[Blob], wanted_since: datetime, derived_since: datetime
-    ) -> Collected:
-        young = {blob.digest for blob in blobs if blob.modified_at > wanted_since}
-        try:
-            found = wanted(self._store.list_manifests(), young, derived_since)
-        except InvalidModel as error:
-            logger.error("%s", error.message)
-            return Collected(obstacle=error.message)
-        manifests = tuple(name for name in found.forsaken if self._forget(name, derived_since))
-        deleted = tuple(
-            blob
-            for blob in garbage(blobs, found.blobs, wanted_since)
-            if self._store.delete_blob(blob.digest, unless_newer_than=wanted_since)
-        )
-        collected = Collected(deleted, manifests)
-        if deleted:
-            logger.info("removed %d blobs, %d bytes", collected.blobs, collected.size)
-        return collected
 
     def _forget(self, derived: ModelName, unless_newer_than: datetime) -> bool:
         """Delete a derived manifest that was not written again; its blobs are young if it was."""
@@ -124,3 +158,14 @@ class Collector:
         except ModelNotFound:
             return False
         return True
+
+
+def _logged(collected: Collected) -> Collected:
+    if collected.deleted:
+        logger.info("removed %d blobs, %d bytes", collected.blobs, collected.size)
+    return collected
+
+
+def _prevented(error: InvalidModel) -> Collected:
+    logger.error("%s", error.message)
+    return Collected(obstacle=error.message)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 
 from common.digests import parse_digest
@@ -17,9 +17,6 @@ MAX_PART_SIZE = 4 * 1024 * 1024
 # Received while earlier bytes are being written. Twice this, plus a part, is all that an
 # upload holds in memory.
 _BUFFER_SIZE = 4 * 1024 * 1024
-
-
-_DRAIN_TIME = 0.1  # seconds
 
 
 async def read_header(parts: AsyncIterator[blob_pb2.WriteRequest]) -> blob_pb2.WriteHeader:
@@ -49,30 +46,6 @@ async def read_data(parts: AsyncIterator[blob_pb2.WriteRequest]) -> AsyncIterato
         if len(part.data) > MAX_PART_SIZE:
             raise InvalidRequest(f"a part of a write has at most {MAX_PART_SIZE} bytes")
         yield part.data
-
-
-@asynccontextmanager
-async def ending_gently(parts: AsyncIterator[blob_pb2.WriteRequest]) -> AsyncIterator[None]:
-    """Go on taking parts for a moment after the end, unless it was a cancellation.
-
-    gRPC tells a caller whose part is stuck when the call ends of an internal error, and
-    nothing of how the call has ended.
-    """
-    try:
-        yield
-    except asyncio.CancelledError:
-        raise
-    except BaseException:
-        await _drain(parts)
-        raise
-    await _drain(parts)
-
-
-async def _drain(parts: AsyncIterator[blob_pb2.WriteRequest]) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_TIME):
-            async for _ in parts:
-                pass
 
 
 @asynccontextmanager

@@ -13,14 +13,7 @@ from common.errors import BlobNotFound, InvalidRequest, TooLarge
 from common.names import ModelName
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 from services.blob.collection import Collected, Collector
-from services.blob.manifest import named_blobs
-from services.blob.receiving import (
-    begin_upload,
-    ending_gently,
-    read_data,
-    read_header,
-    write_all,
-)
+from services.blob.receiving import begin_upload, read_data, read_header, write_all
 from store.interface import Blob, Manifest, Store
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -45,8 +38,14 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
         self, request_iterator: AsyncIterator[blob_pb2.WriteRequest], context: _Context
     ) -> blob_pb2.WriteResponse:
         """Store a blob; one that is stored already is retained, its body is not awaited."""
-        async with ending_gently(request_iterator):
-            return await self._write(request_iterator)
+        header = await read_header(request_iterator)
+        digest = parse_digest(header.digest) if header.digest else None
+        if digest and (blob := await self._retain(digest)):
+            return blob_pb2.WriteResponse(digest=digest, size=blob.size, existed=True)
+        async with begin_upload(self._store, header) as upload:
+            await write_all(read_data(request_iterator), upload)
+            stored_as, size = await asyncio.to_thread(upload.commit)
+        return blob_pb2.WriteResponse(digest=stored_as, size=size)
 
     async def WriteStatus(
         self, request: blob_pb2.WriteStatusRequest, context: _Context
@@ -109,7 +108,6 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
         name = ModelName.from_proto(request.name)
         if len(request.content) > MAX_MANIFEST_SIZE:
             raise TooLarge(f"a manifest has at most {MAX_MANIFEST_SIZE} bytes")
-        named_blobs(request.content)
         write = self._collector.write_manifest
         return _stored(await asyncio.to_thread(write, name, request.content))
 
@@ -128,16 +126,6 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
         manifests = self._store.list_manifests()
         while manifest := await asyncio.to_thread(next, manifests, None):
             yield _stored(manifest)
-
-    async def _write(self, parts: AsyncIterator[blob_pb2.WriteRequest]) -> blob_pb2.WriteResponse:
-        header = await read_header(parts)
-        digest = parse_digest(header.digest) if header.digest else None
-        if digest and (blob := await self._retain(digest)):
-            return blob_pb2.WriteResponse(digest=digest, size=blob.size, existed=True)
-        async with begin_upload(self._store, header) as upload:
-            await write_all(read_data(parts), upload)
-            stored_as, size = await asyncio.to_thread(upload.commit)
-        return blob_pb2.WriteResponse(digest=stored_as, size=size)
 
     def _write_status(self, request: blob_pb2.WriteStatusRequest) -> blob_pb2.WriteStatusResponse:
         digest = parse_digest(request.digest)

@@ -5,7 +5,7 @@ wanted: an ordinary manifest names it, or it was stored or retained lately. One 
 written lately stays as well, for what it was made of may be about to get a name.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,7 +20,9 @@ from store.interface import Manifest
 class Wanted:
     """What manifests name, and those derived ones that nobody needs."""
 
-    blobs: frozenset[str]
+    blobs: Mapping[str, datetime]
+    """Their digests, each with the time at which the oldest manifest that names it was written."""
+
     forsaken: tuple[ModelName, ...] = ()
 
 
@@ -35,21 +37,21 @@ def wanted(manifests: Iterable[Manifest], young: Collection[str], since: datetim
     Raises:
         InvalidModel: one cannot be read, and so may name any blob.
     """
-    named: set[str] = set()
+    named: dict[str, datetime] = {}
     derived: list[Manifest] = []
     for manifest in manifests:
         if is_derived(manifest.name):
             derived.append(manifest)
         else:
-            named |= _named(manifest)
-    sources = named.union(young)
+            _add(manifest, named)
+    sources = named.keys() | set(young)
     forsaken = []
     for manifest in derived:
         if source_of(manifest.name) in sources or manifest.modified_at > since:
-            named |= _named(manifest)
+            _add(manifest, named)
         else:
             forsaken.append(manifest.name)
-    return Wanted(frozenset(named), tuple(forsaken))
+    return Wanted(named, tuple(forsaken))
 
 
 def source_of(derived: ModelName) -> str:
@@ -57,9 +59,10 @@ def source_of(derived: ModelName) -> str:
     return f"sha256:{derived.model}"
 
 
-def _named(manifest: Manifest) -> set[str]:
+def _add(manifest: Manifest, named: dict[str, datetime]) -> None:
     try:
-        return named_blobs(manifest.content)
+        for digest in named_blobs(manifest.content):
+            named[digest] = min(named.get(digest, manifest.modified_at), manifest.modified_at)
     except InvalidRequest as error:
         raise InvalidModel(
             f"nothing is collected, for the manifest of {manifest.name} may name any blob: {error}"

@@ -192,6 +192,39 @@ class StoreConformance(KeptUploadCases, ManifestCases):
         assert not store.delete_blob(digest, unless_newer_than=after)
         self.assert_nothing_is_left(store)
 
+    def test_retaining_can_be_undone(self, store: Store) -> None:
+        digest, kept = put(store, b"x"), put(store, b"y")
+        time.sleep(self.tick)
+        written = store.write_manifest(NAME, b"{}").modified_at
+        time.sleep(self.tick)
+        retained = store.retain(digest).modified_at
+        with store.deleting([digest, kept, UNKNOWN]) as deletion:
+            deletion.unretain(digest, written, written)
+            assert store.stat(digest).modified_at == retained
+            deletion.unretain(digest, retained, written)
+            assert store.stat(digest).modified_at <= written
+            before = store.stat(kept)
+            deletion.unretain(kept, distant_future(), distant_future())
+            assert store.stat(kept) == before
+            deletion.unretain(UNKNOWN, distant_future(), written)
+        assert store.delete_blob(digest, unless_newer_than=written)
+
+    def test_whoever_has_written_a_manifest_waits_for_deletions(
+        self, open_again: OpenStore
+    ) -> None:
+        store, other = open_again(), open_again()
+        digest = put(store, b"x")
+        other.await_deletions([digest, UNKNOWN])
+        with ThreadPoolExecutor(1) as thread:
+            with store.deleting([digest]) as deletion:
+                waiting = thread.submit(other.await_deletions, [UNKNOWN, digest])
+                time.sleep(0.3)
+                assert not waiting.done()
+                assert deletion.delete(digest, distant_future())
+            waiting.result(10)
+        with pytest.raises(BlobNotFound):
+            other.stat(digest)
+
     def test_a_manifest_is_never_older_than_what_was_retained_for_it(self, store: Store) -> None:
         for number in range(self.rounds):
             digest = put(store, b"layer")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import BlobNotFound, StoreFailed
+from common.errors import BlobNotFound, PaddockError, StoreFailed, Unavailable
 from common.names import ModelName
 from store.s3 import S3Store
 from store.s3_parts import MIB, MIN_PART_SIZE
@@ -253,13 +253,13 @@ def test_what_a_deleted_blob_leaves_is_removed(place: Place) -> None:
 
 def test_a_bucket_that_does_not_exist(place: Place) -> None:
     store = S3Store("elsewhere")
-    with pytest.raises(StoreFailed, match="bucket elsewhere does not exist"):
+    with pytest.raises(StoreFailed, match="its bucket does not exist"):
         store.check()
-    with pytest.raises(StoreFailed, match="bucket elsewhere does not exist"):
+    with pytest.raises(StoreFailed, match="its bucket does not exist"):
         put(store, b"x")
-    with pytest.raises(StoreFailed, match="bucket elsewhere does not exist"):
+    with pytest.raises(StoreFailed, match="its bucket does not exist"):
         store.write_manifest(NAME, b"{}")
-    with pytest.raises(StoreFailed, match="bucket elsewhere does not exist"):
+    with pytest.raises(StoreFailed, match="its bucket does not exist"):
         list(store.list_manifests())
 
 
@@ -286,13 +286,22 @@ def test_no_credentials_until_there_are_some(
     store.check()
 
 
-@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "not a url"])
+@pytest.mark.parametrize(
+    ("endpoint", "kind"), [("http://127.0.0.1:1", Unavailable), ("not a url", StoreFailed)]
+)
 def test_an_endpoint_that_is_none(
-    place: Place, monkeypatch: pytest.MonkeyPatch, endpoint: str
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    endpoint: str,
+    kind: type[PaddockError],
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
-    with pytest.raises(StoreFailed, match=endpoint):
+    with pytest.raises(PaddockError) as told:
         place.open().check()
+    assert type(told.value) is kind
+    assert endpoint not in told.value.message
+    assert endpoint in caplog.text
 
 
 def test_a_profile_may_name_everything(

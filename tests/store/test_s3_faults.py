@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from common.errors import PaddockError, StoreFailed, UploadMoved
+from common.errors import PaddockError, StoreFailed, Unavailable, UploadMoved
 from store.interface import CHUNK_SIZE
 from store.s3_parts import MIB, MIN_PART_SIZE
 from store.upload import Upload
@@ -59,7 +59,7 @@ def test_reading_never_ends_early(place: Place, proxy: CuttingProxy) -> None:
     chunks = store.read(put(store, CONTENT))
     next(chunks)
     proxy.go_down()
-    with pytest.raises(StoreFailed):
+    with pytest.raises(Unavailable):
         list(chunks)
 
 
@@ -85,10 +85,10 @@ def test_a_server_that_dies_during_an_upload(place: Place, proxy: CuttingProxy) 
         ordinary.write(CONTENT[: 3 * PART])
         proxy.go_down()
         for failing in (upload, ordinary):
-            with pytest.raises(StoreFailed):
+            with pytest.raises(Unavailable):
                 finish(failing, CONTENT[3 * PART :])
     for method in (store.check, lambda: store.write_manifest(NAME, b"{}")):
-        with pytest.raises(StoreFailed, match="the store cannot be used"):
+        with pytest.raises(Unavailable, match="the store cannot be reached"):
             method()
     proxy.come_back()
     store.check()

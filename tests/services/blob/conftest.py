@@ -1,4 +1,4 @@
-"""A Blob service in this process, over a folder."""
+"""A Blob service in this process, over a folder; and an S3 server for those over a bucket."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,6 +7,9 @@ import pytest
 
 from store.folder import FolderStore
 from tests.services.blob.helpers import Blobs, serving_blobs
+from tests.store.conftest import place, s3_environment, swift
+
+__all__ = ["place", "s3_environment", "swift"]
 
 
 @pytest.fixture

@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
+from common.client_stream import send_all
 from common.names import ModelName
 from common.rpc import Server, open_channel
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
@@ -63,6 +64,16 @@ def kept(content: bytes, *data: bytes, offset: int = 0) -> Iterator[blob_pb2.Wri
     return parts(*data, digest=digest_of(content), size=len(content), keep=True, offset=offset)
 
 
+async def write(blobs: Blobs, requests: Iterable[blob_pb2.WriteRequest]) -> blob_pb2.WriteResponse:
+    """Write as every process of ours does."""
+
+    async def each() -> AsyncGenerator[blob_pb2.WriteRequest, None]:
+        for request in requests:
+            yield request
+
+    return await send_all(blobs.Write(), each())
+
+
 async def write_status(blobs: Blobs, content: bytes) -> blob_pb2.WriteStatusResponse:
     request = blob_pb2.WriteStatusRequest(digest=digest_of(content), size=len(content))
     return await blobs.WriteStatus(request)
@@ -70,7 +81,7 @@ async def write_status(blobs: Blobs, content: bytes) -> blob_pb2.WriteStatusResp
 
 async def put(blobs: Blobs, content: bytes) -> str:
     pieces = [content[start : start + 2**20] for start in range(0, len(content), 2**20)]
-    return (await blobs.Write(parts(*pieces, digest=digest_of(content)))).digest
+    return (await write(blobs, parts(*pieces, digest=digest_of(content)))).digest
 
 
 def manifest(config: str, *layers: str) -> bytes:

@@ -2,10 +2,6 @@
 
 import asyncio
 import logging
-import random
-import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,13 +9,13 @@ import pytest
 
 from common.derived import derived_name
 from common.digests import hex_digits
-from common.errors import BlobNotFound, InvalidRequest
+from common.errors import InvalidRequest
 from common.names import ModelName
 from common.rpc import rpc_errors
 from protos.paddock.v1 import blob_pb2
 from services.blob.collection import Collected, Collector, garbage
 from store.folder import FolderStore
-from store.interface import Blob, Manifest
+from store.interface import Blob
 from tests.services.blob.helpers import NAME, Blobs, age, age_file, digest_of, manifest, put
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -165,60 +161,3 @@ def test_a_derived_model_that_was_just_used_keeps_its_blobs(store: FolderStore, 
     age_file(root / "manifests" / derived.path, hours=2)
     assert collector.collect_all() == Collected(manifests=(derived,))
     assert store.stat(result).size == 6
-
-
-def test_a_release_takes_nothing_after_its_new_owner_has_looked(root: Path) -> None:
-    """One who retained it before it was released writes his manifest in the meantime."""
-    other = ModelName.parse("other")
-
-    class BusyStore(FolderStore):
-        def list_manifests(self) -> Iterator[Manifest]:
-            yield from super().list_manifests()
-            writing.append(threads.submit(write_and_look))
-            wait(writing, timeout=0.2)
-
-    def write_and_look() -> bool:
-        collector.write_manifest(other, manifest(digest))
-        try:
-            store.stat(digest)
-        except BlobNotFound:
-            return False
-        return True
-
-    store, writing = BusyStore(root), list[Future[bool]]()
-    collector = Collector(store, timedelta(hours=1))
-    digest = put_in(store, root, b"x", hours=0)
-    released_at = store.write_manifest(ModelName.parse("model"), manifest(digest)).modified_at
-    store.delete_manifest(ModelName.parse("model"))
-    with ThreadPoolExecutor(1) as threads:
-        collector.collect_released([digest], released_at)
-    (looked,) = writing
-    assert looked.result() == (digest in {blob.digest for blob in store.list_blobs()})
-
-
-def test_no_manifest_ever_names_a_blob_that_was_collected(root: Path) -> None:
-    """Models that share blobs come and go while releases are collected without mercy."""
-    contents = [b"%d" % number for number in range(4)]
-    collector = Collector(FolderStore(root), timedelta(seconds=10))
-
-    def live(seed: int) -> int:
-        store, chance, saved = FolderStore(root), random.Random(seed), 0
-        name = ModelName.parse(f"model{seed}")
-        for _ in range(25):
-            chosen = chance.sample(contents, 2)
-            for content in chosen:
-                with store.begin_upload() as upload:
-                    upload.write(content)
-                    upload.commit()
-            digests = {digest_of(content) for content in chosen}
-            written = collector.write_manifest(name, manifest(*digests))
-            if digests <= {blob.digest for blob in store.list_blobs()}:
-                saved += 1
-                time.sleep(0.005)
-                assert digests <= {blob.digest for blob in store.list_blobs()}
-            store.delete_manifest(name)
-            collector.collect_released(digests, written.modified_at)
-        return saved
-
-    with ThreadPoolExecutor(4) as threads:
-        assert sum(threads.map(live, range(4))) > 50

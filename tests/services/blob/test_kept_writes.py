@@ -18,6 +18,7 @@ from tests.services.blob.helpers import (
     distant_future,
     kept,
     parts,
+    write,
     write_status,
 )
 from tests.store.test_folder import no_room
@@ -56,7 +57,7 @@ async def test_it_goes_on_where_it_broke_off(blobs: Blobs, store: FolderStore) -
     assert await write_status(blobs, CONTENT) == blob_pb2.WriteStatusResponse()
     await break_off(blobs, CONTENT[:HALF])
     assert await write_status(blobs, CONTENT) == blob_pb2.WriteStatusResponse(committed_size=HALF)
-    written = await blobs.Write(kept(CONTENT, CONTENT[HALF:], offset=HALF))
+    written = await write(blobs, kept(CONTENT, CONTENT[HALF:], offset=HALF))
     assert written == blob_pb2.WriteResponse(digest=digest_of(CONTENT), size=len(CONTENT))
     assert b"".join(store.read(digest_of(CONTENT))) == CONTENT
     assert await write_status(blobs, CONTENT) == blob_pb2.WriteStatusResponse(
@@ -69,8 +70,8 @@ async def test_it_is_busy_while_it_is_written(blobs: Blobs, store: FolderStore) 
     call = await send(blobs, CONTENT[:HALF])
     assert (await write_status(blobs, CONTENT)).busy
     with pytest.raises(UploadMoved), rpc_errors():
-        await blobs.Write(kept(CONTENT, CONTENT[HALF:], offset=HALF))
-    beside = await blobs.Write(kept(CONTENT, CONTENT[:HALF], CONTENT[HALF:]))
+        await write(blobs, kept(CONTENT, CONTENT[HALF:], offset=HALF))
+    beside = await write(blobs, kept(CONTENT, CONTENT[:HALF], CONTENT[HALF:]))
     assert beside.size == len(CONTENT)
     await call.write(blob_pb2.WriteRequest(data=CONTENT[HALF:]))
     await call.done_writing()
@@ -81,34 +82,34 @@ async def test_it_is_busy_while_it_is_written(blobs: Blobs, store: FolderStore) 
 @pytest.mark.parametrize("offset", [1, HALF - 1, HALF + 1, len(CONTENT)])
 async def test_another_place_is_refused(blobs: Blobs, offset: int) -> None:
     with pytest.raises(UploadMoved), rpc_errors():
-        await blobs.Write(kept(CONTENT, CONTENT[offset:], offset=offset))
+        await write(blobs, kept(CONTENT, CONTENT[offset:], offset=offset))
     await break_off(blobs, CONTENT[:HALF])
     with pytest.raises(UploadMoved), rpc_errors():
-        await blobs.Write(kept(CONTENT, CONTENT[offset:], offset=offset))
+        await write(blobs, kept(CONTENT, CONTENT[offset:], offset=offset))
     assert (await write_status(blobs, CONTENT)).committed_size == HALF
 
 
 async def test_wrong_bytes_are_forgotten(blobs: Blobs, store: FolderStore) -> None:
     await break_off(blobs, bytes(HALF))
     with pytest.raises(DigestMismatch), rpc_errors():
-        await blobs.Write(kept(CONTENT, CONTENT[HALF:], offset=HALF))
+        await write(blobs, kept(CONTENT, CONTENT[HALF:], offset=HALF))
     assert await write_status(blobs, CONTENT) == blob_pb2.WriteStatusResponse()
     assert store.abort_uploads(distant_future()) == 0
-    await blobs.Write(kept(CONTENT, CONTENT[:HALF], CONTENT[HALF:]))
+    await write(blobs, kept(CONTENT, CONTENT[:HALF], CONTENT[HALF:]))
 
 
 async def test_a_body_that_ends_early_is_kept(blobs: Blobs) -> None:
     with pytest.raises(InvalidRequest, match="instead of the declared"), rpc_errors():
-        await blobs.Write(kept(CONTENT, CONTENT[:HALF]))
+        await write(blobs, kept(CONTENT, CONTENT[:HALF]))
     assert (await write_status(blobs, CONTENT)).committed_size == HALF
 
 
 async def test_what_a_full_disk_had_room_for_is_kept(blobs: Blobs, store: FolderStore) -> None:
     with no_room(), pytest.raises(StoreFull), rpc_errors():
-        await blobs.Write(kept(CONTENT, CONTENT[:HALF], CONTENT[HALF:]))
+        await write(blobs, kept(CONTENT, CONTENT[:HALF], CONTENT[HALF:]))
     written = (await write_status(blobs, CONTENT)).committed_size
     assert written == 100_000
-    await blobs.Write(kept(CONTENT, CONTENT[written:], offset=written))
+    await write(blobs, kept(CONTENT, CONTENT[written:], offset=written))
     assert store.stat(digest_of(CONTENT)).size == len(CONTENT)
 
 
@@ -120,7 +121,7 @@ async def test_what_a_kept_write_must_state(blobs: Blobs) -> None:
         parts(b"x", digest=digest, size=2, offset=1),
     ):
         with pytest.raises(InvalidRequest), rpc_errors():
-            await blobs.Write(wrong)
+            await write(blobs, wrong)
 
 
 async def test_collection_tells_of_uploads(blobs: Blobs, root: Path) -> None:

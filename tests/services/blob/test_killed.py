@@ -14,7 +14,7 @@ from common.rpc import open_channel, rpc_errors
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 from services.blob.fsck import check
 from store.folder import FolderStore
-from tests.services.blob.helpers import Blobs, digest_of, kept, parts, put, write_status
+from tests.services.blob.helpers import Blobs, digest_of, kept, parts, put, write, write_status
 from tests.services.blob.test_process import blob_process, wait_until_serving
 
 CONTENT = bytes(range(250)) * 40_000
@@ -67,7 +67,7 @@ async def test_a_kept_write_goes_on_after_a_kill(tmp_path: Path, root: Path) -> 
         assert len(CONTENT) // 2 < status.committed_size < len(CONTENT)
         assert not status.busy
         offset = status.committed_size
-        await blobs.Write(kept(CONTENT, *pieces(offset), offset=offset))
+        await write(blobs, kept(CONTENT, *pieces(offset), offset=offset))
     assert_it_is_whole(root)
 
 
@@ -111,7 +111,7 @@ blob_pb2_grpc.BlobServiceStub(channel).Write(requests())
             while (status := await write_status(blobs, CONTENT)).busy:
                 await asyncio.sleep(0.05)
         offset = status.committed_size
-        await blobs.Write(kept(CONTENT, *pieces(offset), offset=offset))
+        await write(blobs, kept(CONTENT, *pieces(offset), offset=offset))
     assert_it_is_whole(root)
 
 
@@ -123,13 +123,13 @@ async def test_it_serves_on_when_the_disk_is_full(tmp_path: Path, root: Path) ->
         small = await put(blobs, b"small")
         for _ in range(10):
             with pytest.raises(StoreFull), rpc_errors():
-                await blobs.Write(parts(*pieces(), size=len(CONTENT)))
+                await write(blobs, parts(*pieces(), size=len(CONTENT)))
         with pytest.raises(StoreFull), rpc_errors():
-            await blobs.Write(kept(CONTENT, *pieces()))
+            await write(blobs, kept(CONTENT, *pieces()))
         assert [blob.digest for blob in FolderStore(root).list_blobs()] == [small]
         assert (await write_status(blobs, CONTENT)).committed_size == room
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, no_limit)
-        await blobs.Write(kept(CONTENT, *pieces(room), offset=room))
+        await write(blobs, kept(CONTENT, *pieces(room), offset=room))
     assert_it_is_whole(root)
 
 

@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
+from common.errors import PaddockError, StoreFailed, StoreFull, Unavailable
 from common.rpc import Server, is_serving
 from services.blob.collection import Collector
-from services.blob.upkeep import collect_regularly, watch_store
+from services.blob.upkeep import Health, collect_regularly, watch_store
 from store.folder import FolderStore
+from tests.servers.cutting_proxy import cutting_proxy
+from tests.servers.swift import Swift
 from tests.services.blob.helpers import age, digest_of
+from tests.store.buckets import Place
 
 
 @asynccontextmanager
@@ -32,6 +36,79 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(5):
         while not await condition():
             await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("checks", "good"),
+    [
+        ("", False),
+        ("-", False),
+        ("+", True),
+        ("+-", True),
+        ("+-+-+-", True),
+        ("+--", False),
+        ("+-----", False),
+        ("+--+", True),
+        ("+--+-", True),
+    ],
+)
+def test_one_bad_check_changes_nothing(checks: str, good: bool) -> None:
+    health = Health(failures=2)
+    for check in checks:
+        health.note(check == "+")
+    assert health.is_good == good
+
+
+class Scripted(FolderStore):
+    """A store whose checks go as they are told to."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.failure: PaddockError | None = None
+        self.checks = 0
+
+    def check(self) -> None:
+        self.checks += 1
+        if self.failure:
+            raise self.failure
+
+
+@pytest.mark.parametrize(
+    ("failure", "ready"),
+    [(StoreFull("no space"), True), (StoreFailed("gone"), False), (Unavailable("gone"), False)],
+)
+async def test_a_full_store_takes_work_and_a_lost_one_does_not(
+    root: Path, tmp_path: Path, failure: PaddockError, ready: bool
+) -> None:
+    server, store = Server(), Scripted(root)
+    address = await server.start(f"unix:{tmp_path}/blob.sock")
+
+    async def checked() -> bool:
+        return store.checks > seen + 3
+
+    async with running(watch_store(store, server, interval=0.02)):
+        await until(lambda: is_serving(address))
+        seen = store.checks
+        store.failure = failure
+        await until(checked)
+        assert await is_serving(address) == ready
+    await server.stop(0)
+
+
+async def test_a_lasting_failure_is_logged_once(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, store = Server(), Scripted(root)
+    await server.start(f"unix:{tmp_path}/blob.sock")
+
+    async def checked() -> bool:
+        return store.checks > 5
+
+    store.failure = StoreFailed("no folder")
+    async with running(watch_store(store, server, interval=0.02)):
+        await until(checked)
+    assert caplog.text.count("a check of the store has failed: no folder") == 1
+    await server.stop(0)
 
 
 async def test_health_follows_the_store(store: FolderStore, root: Path, tmp_path: Path) -> None:
@@ -52,6 +129,27 @@ async def test_health_follows_the_store(store: FolderStore, root: Path, tmp_path
         await asyncio.to_thread(root.unlink)
         await asyncio.to_thread((tmp_path / "away").rename, root)
         await until(serving)
+    await server.stop(0)
+
+
+async def test_health_follows_a_bucket(
+    swift: Swift, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within seconds of its going, and of its coming back."""
+    server = Server()
+    address = await server.start(f"unix:{tmp_path}/blob.sock")
+
+    async def not_serving() -> bool:
+        return not await is_serving(address)
+
+    with cutting_proxy(swift.ports["proxy"]) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{proxy.port}")
+        async with running(watch_store(place.open(), server, interval=0.1)):
+            await until(lambda: is_serving(address))
+            proxy.go_down()
+            await until(not_serving)
+            proxy.come_back()
+            await until(lambda: is_serving(address))
     await server.stop(0)
 
 

@@ -24,7 +24,7 @@ derived = Manifest(DERIVED, manifest(RESULT), EARLY)
 
 def test_a_derived_model_lives_as_long_as_its_source() -> None:
     found = wanted([derived, model], (), NOON)
-    assert found.blobs == {CONFIG, SOURCE, RESULT}
+    assert found.blobs.keys() == {CONFIG, SOURCE, RESULT}
     assert found.forsaken == ()
 
 
@@ -32,17 +32,22 @@ def test_a_derived_model_lives_as_long_as_its_source() -> None:
 def test_one_whose_source_is_gone_is_forsaken(at: datetime) -> None:
     other = Manifest(MODEL, manifest(CONFIG), EARLY)
     found = wanted([other, Manifest(DERIVED, manifest(RESULT), at)], (), NOON)
-    assert found.blobs == {CONFIG}
+    assert found.blobs.keys() == {CONFIG}
     assert found.forsaken == (DERIVED,)
+
+
+def test_a_blob_is_as_old_as_the_first_manifest_that_names_it() -> None:
+    others = [Manifest(MODEL, manifest(CONFIG), at) for at in (LATE, EARLY, NOON)]
+    assert wanted(others, (), NOON).blobs == {CONFIG: EARLY}
 
 
 def test_one_that_was_just_written_stays() -> None:
     young = Manifest(DERIVED, manifest(RESULT), LATE)
-    assert wanted([young], (), NOON).blobs == {RESULT}
+    assert wanted([young], (), NOON).blobs.keys() == {RESULT}
 
 
 def test_one_whose_source_was_just_stored_again_stays() -> None:
-    assert wanted([derived], {SOURCE}, NOON).blobs == {RESULT}
+    assert wanted([derived], {SOURCE}, NOON).blobs.keys() == {RESULT}
 
 
 def test_derived_models_do_not_keep_each_other() -> None:

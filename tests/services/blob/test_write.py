@@ -12,7 +12,7 @@ from common.rpc import rpc_errors
 from protos.paddock.v1 import blob_pb2
 from services.blob.receiving import MAX_PART_SIZE
 from store.folder import FolderStore
-from tests.services.blob.helpers import Blobs, age, digest_of, distant_future, parts, put
+from tests.services.blob.helpers import Blobs, age, digest_of, distant_future, parts, put, write
 
 
 def assert_nothing_is_left(store: FolderStore) -> None:
@@ -22,33 +22,33 @@ def assert_nothing_is_left(store: FolderStore) -> None:
 
 async def test_a_blob_is_stored(blobs: Blobs, store: FolderStore) -> None:
     digest = digest_of(b"weights")
-    written = await blobs.Write(parts(b"wei", b"", b"ghts", digest=digest, size=7))
+    written = await write(blobs, parts(b"wei", b"", b"ghts", digest=digest, size=7))
     assert written == blob_pb2.WriteResponse(digest=digest, size=7, existed=False)
     assert b"".join(store.read(digest)) == b"weights"
 
 
 async def test_a_digest_may_be_unknown_or_spelt_otherwise(blobs: Blobs) -> None:
     digest = digest_of(b"x")
-    assert (await blobs.Write(parts(b"x"))).digest == digest
+    assert (await write(blobs, parts(b"x"))).digest == digest
     other = f"sha256-{digest[7:].upper()}"
-    assert (await blobs.Write(parts(digest=other))).digest == digest
+    assert (await write(blobs, parts(digest=other))).digest == digest
 
 
 async def test_an_empty_blob(blobs: Blobs) -> None:
-    assert (await blobs.Write(parts(digest=digest_of(b""), size=0))).size == 0
+    assert (await write(blobs, parts(digest=digest_of(b""), size=0))).size == 0
 
 
 async def test_many_parts_of_all_sizes_arrive_in_order(blobs: Blobs, store: FolderStore) -> None:
     pieces = [bytes([number]) * (number**3) for number in range(150)]
     content = b"".join(pieces)
-    await blobs.Write(parts(*pieces, digest=digest_of(content), size=len(content)))
+    await write(blobs, parts(*pieces, digest=digest_of(content), size=len(content)))
     assert b"".join(store.read(digest_of(content))) == content
 
 
 async def test_a_wrong_digest_stores_nothing(blobs: Blobs, store: FolderStore) -> None:
     expected, got = digest_of(b"right"), digest_of(b"wrong")
     with pytest.raises(DigestMismatch) as caught, rpc_errors():
-        await blobs.Write(parts(b"wrong", digest=expected))
+        await write(blobs, parts(b"wrong", digest=expected))
     assert caught.value.message == f'digest mismatch, expected "{expected}", got "{got}"'
     assert_nothing_is_left(store)
 
@@ -60,7 +60,7 @@ async def test_a_wrong_size_stores_nothing(
     blobs: Blobs, store: FolderStore, size: int, message: str
 ) -> None:
     with pytest.raises(InvalidRequest, match=message), rpc_errors():
-        await blobs.Write(parts(b"12", b"345", size=size))
+        await write(blobs, parts(b"12", b"345", size=size))
     assert_nothing_is_left(store)
 
 
@@ -80,9 +80,9 @@ async def test_parts_that_break_the_protocol(blobs: Blobs, store: FolderStore) -
     )
     for requests in wrong:
         with pytest.raises(InvalidRequest), rpc_errors():
-            await blobs.Write(iter(requests))
+            await write(blobs, iter(requests))
     with pytest.raises(InvalidDigest, match="invalid digest format"), rpc_errors():
-        await blobs.Write(parts(b"x", digest="sha256:12"))
+        await write(blobs, parts(b"x", digest="sha256:12"))
     assert_nothing_is_left(store)
 
 
@@ -124,7 +124,7 @@ async def test_a_broken_stream_stores_nothing(
 async def test_two_writers_of_one_blob(blobs: Blobs, store: FolderStore) -> None:
     pieces = [bytes([number]) * 100_000 for number in range(40)]
     digest = digest_of(b"".join(pieces))
-    writes = (blobs.Write(parts(*pieces, digest=digest)) for _ in range(4))
+    writes = (write(blobs, parts(*pieces, digest=digest)) for _ in range(4))
     assert {written.digest for written in await asyncio.gather(*writes)} == {digest}
     assert [blob.digest for blob in store.list_blobs()] == [digest]
     assert store.abort_uploads(distant_future()) == 0
@@ -133,4 +133,4 @@ async def test_two_writers_of_one_blob(blobs: Blobs, store: FolderStore) -> None
 async def test_a_broken_store_is_named(blobs: Blobs, root: Path) -> None:
     await asyncio.to_thread(root.write_bytes, b"a file where the folder should be")
     with pytest.raises(StoreFailed, match="Not a directory"), rpc_errors():
-        await blobs.Write(parts(b"x"))
+        await write(blobs, parts(b"x"))

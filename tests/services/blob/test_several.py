@@ -1,0 +1,195 @@
+"""Several Blob services over one store: what one collects, another one's model may name."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from common.errors import BlobNotFound
+from common.names import ModelName
+from common.rpc import rpc_errors
+from protos.paddock.v1 import blob_pb2
+from services.blob.collection import Collector
+from services.blob.manifest import named_blobs
+from store.folder import FolderStore
+from store.interface import Manifest, Store
+from store.s3 import S3Store
+from tests.services.blob.helpers import Blobs, digest_of, manifest, put, serving_blobs
+from tests.store.buckets import BUCKET, Place
+
+MODEL, CHILD, OTHER = (ModelName.parse(name) for name in ("model", "child", "other"))
+GRACE = timedelta(hours=1)
+
+
+class Watched(Store):
+    """Does something else each time it has listed the manifests, which it counts."""
+
+    listings = 0
+
+    def after_listing(self, number: int) -> None:
+        """Does nothing unless it is replaced."""
+
+    def list_manifests(self) -> Iterator[Manifest]:
+        yield from super().list_manifests()  # type: ignore[safe-super]
+        self.listings += 1
+        self.after_listing(self.listings)
+
+
+class WatchedFolder(Watched, FolderStore):
+    """In a folder."""
+
+
+class WatchedBucket(Watched, S3Store):
+    """In a bucket."""
+
+
+WatchedStore: TypeAlias = WatchedFolder | WatchedBucket
+
+
+@pytest.fixture(params=["folder", "s3"])
+def open_store(request: pytest.FixtureRequest, root: Path) -> Callable[[], WatchedStore]:
+    """Give a function that opens one and the same store, as another process would."""
+    if request.param == "folder":
+        return lambda: WatchedFolder(root)
+    place: Place = request.getfixturevalue("place")
+    return lambda: WatchedBucket(BUCKET, place.prefix)
+
+
+@pytest.fixture
+async def services(
+    open_store: Callable[[], WatchedStore], tmp_path: Path
+) -> AsyncIterator[list[tuple[WatchedStore, Blobs]]]:
+    """Two services, each with its own view of the store."""
+    async with AsyncExitStack() as running:
+        services = []
+        for number in range(2):
+            store = open_store()
+            address = f"unix:{tmp_path}/{number}.sock"
+            stub = await running.enter_async_context(serving_blobs(store, address))
+            services.append((store, stub))
+        yield services
+
+
+async def write_manifest(blobs: Blobs, name: ModelName, *digests: str) -> blob_pb2.StoredManifest:
+    content = manifest(*digests)
+    request = blob_pb2.WriteManifestRequest(name=name.to_proto(), content=content)
+    return await blobs.WriteManifest(request)
+
+
+async def is_stored(blobs: Blobs, digest: str) -> bool:
+    try:
+        with rpc_errors():
+            await blobs.Stat(blob_pb2.StatRequest(digest=digest))
+    except BlobNotFound:
+        return False
+    return True
+
+
+async def release(blobs: Blobs, model: ModelName, stored: blob_pb2.StoredManifest) -> int:
+    """Delete a model and what only it needed; give the number of blobs that went."""
+    await blobs.DeleteManifest(blob_pb2.DeleteManifestRequest(name=model.to_proto()))
+    request = blob_pb2.CollectRequest(
+        digests=named_blobs(stored.content), released_at=stored.modified_at
+    )
+    return (await blobs.Collect(request)).blobs
+
+
+CONTENTS = [b"shared", b"config of the model", b"config of the child"]
+
+
+@pytest.mark.parametrize(("listing", "stays"), [(1, True), (2, False)])
+async def test_a_manifest_is_written_while_its_blob_is_released(
+    services: list[tuple[WatchedStore, Blobs]], listing: int, stays: bool
+) -> None:
+    """Its writer retained the blob before it was released, and finds out what became of it.
+
+    What is written before the blob is announced to go is found when manifests are read
+    again, and who writes later hears nothing before the blob has gone.
+    """
+    (collecting, first), (_, second) = services
+    loop = asyncio.get_running_loop()
+    digest = await put(second, CONTENTS[0])
+
+    async def save_and_look() -> bool:
+        await write_manifest(second, OTHER, digest)
+        return await is_stored(second, digest)
+
+    def save_meanwhile(number: int) -> None:
+        if number == listing:
+            saving.append(asyncio.run_coroutine_threadsafe(save_and_look(), loop))
+            wait(saving, timeout=1)
+            assert saving[0].done() == stays
+
+    saving: list[Future[bool]] = []
+    collecting.after_listing = save_meanwhile  # type: ignore[method-assign]
+    stored = await write_manifest(first, MODEL, digest)
+    went = await release(first, MODEL, stored)
+    looked = await asyncio.wrap_future(saving[0])
+    assert looked == stays
+    assert went == (0 if stays else 1)
+    assert await is_stored(second, digest) == stays
+
+
+async def test_what_a_child_shared_goes_with_its_parent(
+    services: list[tuple[WatchedStore, Blobs]],
+) -> None:
+    (_, first), (_, second) = services
+    shared, config, other_config = [await put(first, content) for content in CONTENTS]
+    parent = await write_manifest(first, MODEL, config, shared)
+    await asyncio.sleep(0.02)
+    await second.Retain(blob_pb2.RetainRequest(digests=[shared, other_config]))
+    child = await write_manifest(second, CHILD, other_config, shared)
+    assert await release(second, CHILD, child) == 1
+    assert await is_stored(first, shared)
+    assert await release(first, MODEL, parent) == 2
+    assert not await is_stored(first, shared)
+
+
+async def test_what_somebody_wants_outlives_child_and_parent(
+    services: list[tuple[WatchedStore, Blobs]],
+) -> None:
+    (_, first), (_, second) = services
+    shared, config, other_config = [await put(first, content) for content in CONTENTS]
+    parent = await write_manifest(first, MODEL, config, shared)
+    child = await write_manifest(second, CHILD, other_config, shared)
+    await asyncio.sleep(0.02)
+    await second.Retain(blob_pb2.RetainRequest(digests=[shared]))
+    assert await release(second, CHILD, child) == 1
+    assert await release(first, MODEL, parent) == 1
+    assert await is_stored(first, shared)
+
+
+def test_no_manifest_ever_names_a_blob_that_was_collected(
+    open_store: Callable[[], WatchedStore],
+) -> None:
+    """Models that share blobs come and go while each service releases without mercy."""
+    contents = [b"%d" % number for number in range(4)]
+    rounds = 25 if isinstance(open_store(), FolderStore) else 4
+
+    def live(seed: int) -> int:
+        store, chance, saved = open_store(), random.Random(seed), 0
+        collector = Collector(store, timedelta(seconds=10))
+        name = ModelName.parse(f"model{seed}")
+        for _ in range(rounds):
+            chosen = chance.sample(contents, 2)
+            for content in chosen:
+                with store.begin_upload() as upload:
+                    upload.write(content)
+                    upload.commit()
+            digests = {digest_of(content) for content in chosen}
+            written = collector.write_manifest(name, manifest(*digests))
+            if digests <= {blob.digest for blob in store.list_blobs()}:
+                saved += 1
+                assert digests <= {blob.digest for blob in store.list_blobs()}
+            store.delete_manifest(name)
+            collector.collect_released(digests, written.modified_at)
+        return saved
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(live, range(4))) > rounds

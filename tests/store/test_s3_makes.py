@@ -1,0 +1,164 @@
+"""Servers of other makes, and what is particular about them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+import pytest
+
+from common.errors import PaddockError, StoreFailed, StoreFull, Unavailable
+from store.s3 import S3Store
+from store.s3_parts import MIB
+from tests.servers.scripted_s3 import Answer, Request, ScriptedS3, scripted_s3
+from tests.store.helpers import NAME, digest_of
+
+SECOND = "Tue, 06 Jan 2026 12:00:00 GMT"
+OpenScripted = Callable[[Callable[[Request], Answer]], tuple[S3Store, ScriptedS3]]
+
+
+@pytest.fixture
+def open_scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenScripted]:
+    """Give a function that opens a store on a server that answers as it is told to."""
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "key")
+    with ExitStack() as servers:
+
+        def open_scripted(answer: Callable[[Request], Answer]) -> tuple[S3Store, ScriptedS3]:
+            server = servers.enter_context(scripted_s3(answer))
+            monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.endpoint)
+            monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+            return S3Store("models", "team+one/"), server
+
+        yield open_scripted
+
+
+def listing(*keys: str, **fields: str) -> Answer:
+    entries = "".join(
+        f"<Contents><Key>{key}</Key><Size>1</Size><ETag>&quot;e&quot;</ETag>"
+        "<LastModified>2026-01-06T12:00:00.000Z</LastModified></Contents>"
+        for key in keys
+    )
+    told = "".join(f"<{name}>{value}</{name}>" for name, value in fields.items())
+    return Answer(body=f"<ListBucketResult>{told}{entries}</ListBucketResult>".encode())
+
+
+def failure(status: int, code: str) -> Answer:
+    body = f"<Error><Code>{code}</Code><Message>at http://10.0.0.1/models</Message></Error>"
+    return Answer(status, body.encode())
+
+
+DIGEST = digest_of(b"x")
+KEY = f"team+one/blobs/{DIGEST.replace(':', '-')}"
+
+
+def test_a_listing_that_breaks_off_is_an_error(open_scripted: OpenScripted) -> None:
+    """As by servers that know the first version of listings alone."""
+    key = f"team+one/manifests/{NAME.path}"
+    page = listing(key, IsTruncated="true", NextMarker=key)
+    store, _ = open_scripted(lambda request: page if "list-type" in request.query else Answer(404))
+    with pytest.raises(StoreFailed, match="does not continue"):
+        list(store.list_manifests())
+
+
+def test_a_listing_of_other_keys_is_an_error(open_scripted: OpenScripted) -> None:
+    """As by servers that say that keys are quoted, and do not quote a plus."""
+    store, _ = open_scripted(lambda _: listing(KEY, EncodingType="url"))
+    with pytest.raises(StoreFailed, match="other keys"):
+        list(store.list_blobs())
+
+
+def test_keys_with_a_plus_are_found(open_scripted: OpenScripted) -> None:
+    def answer(request: Request) -> Answer:
+        assert request.query["prefix"].startswith("team+one/")
+        if not KEY.startswith(request.query["prefix"]):
+            return listing()
+        quoted = KEY.replace("+", "%2B")
+        if "continuation-token" in request.query:
+            return listing(quoted, EncodingType="url", IsTruncated="false")
+        return listing(EncodingType="url", IsTruncated="true", NextContinuationToken="next")
+
+    store, _ = open_scripted(answer)
+    assert [blob.digest for blob in store.list_blobs()] == [DIGEST]
+
+
+def test_headers_may_have_capitals(open_scripted: OpenScripted) -> None:
+    noted = datetime(2026, 1, 6, 12, 0, 0, 250_000, UTC)
+    headers = {
+        "Last-Modified": SECOND,
+        "ETag": '"e"',
+        "X-Amz-Meta-Paddock-Time": f"{noted.timestamp():.6f}",
+    }
+    store, _ = open_scripted(lambda _: Answer(body=b"{}", headers=headers))
+    assert store.read_manifest(NAME).modified_at == noted
+
+
+def test_etags_may_be_bare_in_listings(open_scripted: OpenScripted) -> None:
+    def answer(request: Request) -> Answer:
+        if "list-type" in request.query:
+            return Answer(
+                body=listing(f"team+one/manifests/{NAME.path}").body.replace(b"&quot;", b"")
+            )
+        return Answer(body=b"{}", headers={"Last-Modified": SECOND, "ETag": '"e"'})
+
+    store, server = open_scripted(answer)
+    for _ in range(3):
+        assert [manifest.name for manifest in store.list_manifests()] == [NAME]
+    assert sum(NAME.path in request.path for request in server.requests) == 1
+
+
+def test_an_error_in_an_answer_of_success_is_an_error(open_scripted: OpenScripted) -> None:
+    """As S3 tells of what went wrong while it joined parts."""
+
+    def answer(request: Request) -> Answer:
+        if request.method == "POST" and "uploads" in request.query:
+            told = "InitiateMultipartUploadResult"
+            return Answer(body=f"<{told}><UploadId>u</UploadId></{told}>".encode())
+        if request.method == "POST":
+            return failure(200, "InternalError")
+        if request.method == "HEAD":
+            return Answer(404)
+        return Answer(headers={"ETag": '"e"'})
+
+    store, _ = open_scripted(answer)
+    content = bytes(17 * MIB)
+    with store.begin_upload(digest_of(content), len(content)) as upload:
+        upload.write(content)
+        with pytest.raises(Unavailable):
+            upload.commit()
+
+
+@pytest.mark.parametrize("answer", [failure(416, "InvalidRange"), Answer(416)])
+def test_nothing_is_beyond_the_end(open_scripted: OpenScripted, answer: Answer) -> None:
+    store, _ = open_scripted(lambda _: answer)
+    assert list(store.read(DIGEST, 1000)) == []
+
+
+def test_slowing_down_helps(open_scripted: OpenScripted) -> None:
+    answers = iter([failure(503, "SlowDown"), failure(503, "SlowDown")])
+    store, server = open_scripted(lambda _: next(answers, Answer(body=b"x")))
+    assert b"".join(store.read(DIGEST)) == b"x"
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (failure(503, "XMinioServerNotInitialized"), Unavailable),
+        (Answer(502, b"<html>Bad gateway</html>"), Unavailable),
+        (failure(403, "RequestTimeTooSkewed"), StoreFailed),
+        (failure(403, "AccessDenied"), StoreFailed),
+        (failure(404, "NoSuchBucket"), StoreFailed),
+        (failure(507, "XMinioStorageFull"), StoreFull),
+    ],
+)
+def test_what_a_check_finds(
+    open_scripted: OpenScripted, answer: Answer, kind: type[PaddockError]
+) -> None:
+    store, server = open_scripted(lambda _: answer)
+    with pytest.raises(PaddockError) as told:
+        store.check()
+    assert type(told.value) is kind
+    assert "10.0.0.1" not in told.value.message
+    assert len(server.requests) == 1
