@@ -5,6 +5,8 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
+import psutil
+
 MEGABYTE = 1_000_000
 
 Way = Callable[[], float]
@@ -42,3 +44,9 @@ def print_rates(title: str, taken: Mapping[str, list[float]], size: int, peer: s
             f"  {name:32} {size / MEGABYTE / median:8.0f} MB/s"
             f"  ({rates[0]:.0f} to {rates[-1]:.0f})  {reference / median:5.2f} of {peer}"
         )
+
+
+def busy_seconds() -> float:
+    """Tell how long all cores together have been busy since the machine started."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)

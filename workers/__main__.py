@@ -1,7 +1,6 @@
 """`python -m workers`: a worker as a process."""
 
 import asyncio
-import contextlib
 
 from common.process import run_process
 from common.rpc import Server, open_channel
@@ -15,25 +14,22 @@ from workers.memory import accelerator_memory, machine_memory
 from workers.models import Models
 from workers.servicer import WorkerServicer
 from workers.settings import WorkerSettings
+from workers.simulated.factory import SimulatedFactory
 from workers.vllm_factory import VllmFactory, end_process
 
 _PRUNING_SECONDS = 60.0
-# For what still answers when every sequence has ended.
+# For routers to read how the last sequences ended.
+_LAST_UPDATES_SECONDS = 5.0
+# For what still answers after that.
 _LAST_CALLS_SECONDS = 1.0
 
 
 async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
     """Serve until asked to stop, then let running sequences finish and end the engines."""
-    accelerator = accelerator_memory()
-    share = int((accelerator or machine_memory()) * settings.memory_share)
-    factory = VllmFactory(
-        settings.cache / "failures",
-        max_sequences=settings.max_sequences,
-        context_length=settings.context_length or None,
-        accelerator=accelerator is not None,
-        images=settings.image_limits,
-        max_adapters=settings.max_adapters,
-    )
+    simulated = settings.engine == "simulated"
+    accelerator = None if simulated else accelerator_memory()
+    share = int((accelerator or machine_memory()) * settings.memory_share) // settings.sharers
+    factory = _factory(settings, accelerator=accelerator is not None)
     async with open_channel(settings.blob) as channel:
         blobs = blob_pb2_grpc.BlobServiceStub(channel)
         downloader = DownloadProcess(settings.blob, settings.download_limits)
@@ -44,18 +40,24 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
             files,
             settings.memory_budget or share,
             settings.keep_alive_nanoseconds,
-            conversions=conversions,
+            conversions=None if simulated else conversions,
+            max_engines=settings.max_loaded_models,
         )
         try:
-            server = await _listen(settings, models)
-            factory.prepare()
+            servicer = WorkerServicer(models)
+            server = await _listen(settings, servicer)
+            if isinstance(factory, VllmFactory):
+                factory.prepare()
             async with asyncio.TaskGroup() as upkeep:
                 pruning = CachePruning(files.models, files.partial, blobs)
                 tasks = [
                     upkeep.create_task(models.expire_for_ever()),
                     upkeep.create_task(pruning.prune_for_ever(_PRUNING_SECONDS)),
                 ]
-                await _serve(settings, models, server, stop)
+                await _serve(server, stop)
+                await models.drain(seconds(settings.drain_timeout))
+                await servicer.finish(_LAST_UPDATES_SECONDS)
+                await server.stop(_LAST_CALLS_SECONDS)
                 for task in tasks:
                     task.cancel()
         finally:
@@ -63,23 +65,37 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
             await conversions.aclose()
 
 
-async def _listen(settings: WorkerSettings, models: Models) -> Server:
+def _factory(settings: WorkerSettings, *, accelerator: bool) -> VllmFactory | SimulatedFactory:
+    context_length = settings.context_length or None
+    if settings.engine == "simulated":
+        return SimulatedFactory(
+            settings.simulation,
+            max_sequences=settings.max_sequences,
+            context_length=context_length,
+        )
+    return VllmFactory(
+        settings.cache / "failures",
+        max_sequences=settings.max_sequences,
+        context_length=context_length,
+        accelerator=accelerator,
+        sharers=settings.sharers,
+        images=settings.image_limits,
+        max_adapters=settings.max_adapters,
+    )
+
+
+async def _listen(settings: WorkerSettings, servicer: WorkerServicer) -> Server:
     server = Server()
-    worker_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerServicer(models), server.grpc)
+    worker_pb2_grpc.add_WorkerServiceServicer_to_server(servicer, server.grpc)
     service = worker_pb2.DESCRIPTOR.services_by_name["WorkerService"].full_name
     await server.start(settings.listen, service)
     return server
 
 
-async def _serve(
-    settings: WorkerSettings, models: Models, server: Server, stop: asyncio.Event
-) -> None:
+async def _serve(server: Server, stop: asyncio.Event) -> None:
     await server.set_serving(True)
     await stop.wait()
     await server.set_serving(False)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(models.drain(), seconds(settings.drain_timeout))
-    await server.stop(_LAST_CALLS_SECONDS)
 
 
 def main() -> None:

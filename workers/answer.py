@@ -2,7 +2,7 @@
 
 import random
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -28,6 +28,10 @@ class Answer:
     instead. So it first runs free. When its thought ends, or when it begins to answer without
     one, that run is left, what it answered is forgotten, nothing of it having been sent, and
     a second one, held to the format, goes on from the end of the thought.
+
+    Each step's tokens are sent with what is certain of it, or alone; where log probabilities
+    are wanted, not before those. Tokens that another worker generated, `recorded`, go the same
+    way again, and lead to the same decisions.
     """
 
     def __init__(
@@ -37,10 +41,11 @@ class Answer:
         generation: generation_pb2.Generation,
         reader: Reader | None,
         send: Send,
+        recorded: Sequence[int] = (),
     ) -> None:
         if reader and reader.special_tokens:
             prompt = replace(prompt, special_tokens=True)
-        self.segments = Segments(ready.engine, prompt, generation)
+        self.segments = Segments(ready.engine, prompt, generation, recorded)
         self.reason = generation_pb2.FINISH_REASON_UNSPECIFIED
         self._ready = ready
         self._reader = reader
@@ -50,6 +55,8 @@ class Answer:
         self._called = False
         self._thought = False  # whether a part of the thought under way was sent
         self._logprobs: list[generation_pb2.TokenLogprob] = []  # of what is not sent yet
+        self._gives_logprobs = generation.HasField("logprobs")
+        self._owed = 0  # log probabilities that the engine's run has yet to give
 
     async def run(self) -> None:
         """Generate all of it; how it ended is `reason` then.
@@ -69,16 +76,22 @@ class Answer:
         """Send an answer that nobody has to read."""
         async with aclosing(self.segments.run()) as steps:
             async for step in steps:
-                if step.text or step.logprobs:
-                    delta = generation_pb2.Delta(content=step.text, logprobs=step.logprobs)
+                self._note(step)
+                tokens = self.segments.take_tokens(self._owed)
+                if step.text or step.logprobs or tokens:
+                    delta = generation_pb2.Delta(
+                        content=step.text, logprobs=step.logprobs, tokens=tokens
+                    )
                     self._send(delta)
-                self.reason = step.reason
 
     async def _read_to_the_end(self, reader: Reader) -> None:
         async with aclosing(self.segments.run()) as steps:
             async for step in steps:
-                await self._read(reader, step)
-                self.reason = step.reason
+                self._note(step)
+                self._logprobs.extend(step.logprobs)
+                if step.text:
+                    self._hand_on(await reader.feed(step.text))
+                self._tell_tokens()
         self._hand_on(await reader.finish(), flush=True)
 
     async def _run_free(self, reader: Reader) -> bool:
@@ -96,6 +109,7 @@ class Answer:
             else:
                 self.segments.go_back(mark)
                 del self._logprobs[pending:]
+                self._owed = 0
                 free = False
         if start := reader.begin_answer():
             self.segments.append(
@@ -115,9 +129,10 @@ class Answer:
                     if parsed.content.strip() or (no_thought and not self._tools):
                         return False
                     parsed.content = ""
+                self._note(step)
                 self._logprobs.extend(step.logprobs)
                 self._hand_on(parsed)
-                self.reason = step.reason
+                self._tell_tokens()
         return True
 
     async def _is_complete(self, reader: Reader) -> bool:
@@ -136,10 +151,17 @@ class Answer:
         tokens = self.segments.held[len(self.segments.held) - most :]
         return stop in await self._ready.render(lambda tokenizer: tokenizer.decode(tokens))
 
-    async def _read(self, reader: Reader, step: Step) -> None:
-        self._logprobs.extend(step.logprobs)
-        if step.text:
-            self._hand_on(await reader.feed(step.text))
+    def _note(self, step: Step) -> None:
+        self.reason = step.reason
+        if self._gives_logprobs:
+            self._owed += len(step.tokens) - len(step.logprobs)
+        if step.reason:
+            self._owed = 0
+
+    def _tell_tokens(self) -> None:
+        """Send the tokens that no delta has taken along."""
+        if tokens := self.segments.take_tokens(self._owed + len(self._logprobs)):
+            self._send(generation_pb2.Delta(tokens=tokens))
 
     def _hand_on(self, parsed: Parsed, *, flush: bool = False) -> None:
         """Send what there is, calls in a delta of their own; `flush`: log probabilities too."""
@@ -161,6 +183,7 @@ class Answer:
     def _send_with_logprobs(self, delta: generation_pb2.Delta) -> None:
         delta.logprobs.extend(self._logprobs)
         self._logprobs.clear()
+        delta.tokens.extend(self.segments.take_tokens(self._owed))
         self._send(delta)
 
 

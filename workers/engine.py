@@ -66,9 +66,9 @@ class Step:
     reason: "generation_pb2.FinishReason.ValueType" = generation_pb2.FINISH_REASON_UNSPECIFIED
     """Set on the last step alone."""
     timing: Timing | None = field(default=None, compare=False)
-    """Given with the last step."""
+    """Given with the last step, and with the first that the engine computed, as far as it is."""
     prompt_tokens: int = field(default=0, compare=False)
-    """Of the prompt as it was computed, with those of its images; given with the last step."""
+    """Of the prompt as it was computed, with those of its images; given with the timing."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class Prompt:
     """Tokens of the answer that another engine generated: it is gone on with after them.
 
     The steps begin with these again, one a step. Everything else is as if this engine had
-    generated them: stop strings, format, limits, penalties, and that they may end the answer.
+    generated them: stop strings, format, limits, penalties, and that they may end the answer;
+    then nothing is computed. Log probabilities that come with them may be any, but are as many.
     """
 
 

@@ -12,12 +12,16 @@ from vllm.platforms import current_platform
 
 from workers.batch_invariance import attend_whole_contexts, multiply_in_pairs
 from workers.lora.cpu import use_own_multiplication
+from workers.structured_output import use_continuing_manager
 from workers.vllm_environment import FAILURES_VARIABLE
 
 if TYPE_CHECKING or not current_platform.is_cpu():
     from vllm.v1.worker.gpu_worker import Worker as _Base
 else:
     from vllm.v1.worker.cpu_worker import CPUWorker as _Base
+
+
+use_continuing_manager()
 
 
 class EngineWorker(_Base):

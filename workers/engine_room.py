@@ -1,10 +1,10 @@
-"""Room for engines, within the budget: whoever is idle gives way."""
+"""Room for engines, within the worker's limits: whoever is idle gives way."""
 
 import asyncio
 from collections.abc import Callable, Mapping
 
 from workers.lora.sharing import EngineKey
-from workers.residents import Holding, Residents, choose_victims
+from workers.residents import Holding, Residents, Room, choose_victims
 from workers.slot import READY, UNLOADING, Slot
 
 
@@ -14,7 +14,7 @@ class EngineRoom:
     Args:
         slots: all engines, in whatever state.
         residents: who uses them.
-        budget: bytes that they may take together.
+        room: what they may take together.
         drop: begins to end an idle engine; its slot's `gone` tells when the memory is free.
     """
 
@@ -22,29 +22,34 @@ class EngineRoom:
         self,
         slots: Mapping[EngineKey, Slot],
         residents: Residents,
-        budget: int,
+        room: Room,
         drop: Callable[[Slot], None],
     ) -> None:
         self._slots = slots
         self._residents = residents
-        self._budget = budget
+        self._room = room
         self._drop = drop
         self._admission = asyncio.Lock()
 
     async def take(self, slot: Slot, memory: int) -> None:
-        """Take memory for an engine; evict what must go, and wait until it is free.
+        """Take memory and a place for an engine; evict what must go, and wait until it is free.
 
         Raises:
             NoRoom: what is in use leaves no room.
         """
         async with self._admission:
             await self._make_room(memory)
-            slot.memory = memory
+            slot.memory, slot.admitted = memory, True
 
-    async def evict_one(self) -> bool:
-        """End the idle engine that is missed least; False where none is idle."""
+    async def evict_one(self, worth: Callable[[Slot], bool]) -> bool:
+        """End the idle engine that is missed least, of those worth it; False without one.
+
+        `worth` may block; it is called on a thread.
+        """
         async with self._admission:
-            idle = [it for it in map(self._holding, self._slots.values()) if it.evictable]
+            slots = list(self._slots.values())
+            found = await asyncio.to_thread(lambda: [slot for slot in slots if worth(slot)])
+            idle = [it for it in map(self._holding, found) if it.evictable]
             if not idle:
                 return False
             victim = self._slots[min(idle, key=lambda it: (it.pinned, it.used_at)).engine]
@@ -56,8 +61,9 @@ class EngineRoom:
         while True:
             leaving = [slot for slot in self._slots.values() if slot.state == UNLOADING]
             if not leaving:
-                holdings = [self._holding(slot) for slot in self._slots.values()]
-                leaving = [self._slots[it] for it in choose_victims(holdings, need, self._budget)]
+                admitted = [slot for slot in self._slots.values() if slot.admitted]
+                holdings = [self._holding(slot) for slot in admitted]
+                leaving = [self._slots[it] for it in choose_victims(holdings, need, self._room)]
             if not leaving:
                 return
             for slot in leaving:

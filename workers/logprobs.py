@@ -98,7 +98,7 @@ class LogprobReader:
         self._written += len(text)
 
     def _message(self, token: int, logprob: Logprob) -> generation_pb2.TokenLogprob:
-        data = self._bytes.of(token, logprob.decoded_token or "")
+        data = self._bytes.of(token, logprob.decoded_token)
         return generation_pb2.TokenLogprob(
             token=data.decode("utf-8", "replace"), logprob=logprob.logprob, token_bytes=data
         )

@@ -1,11 +1,11 @@
 """How much memory this machine has for models: of its GPU where it has one, else RAM."""
 
-import os
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
+
+from common.gpus import visible_gpus
 
 _MEBIBYTE = 1 << 20
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -16,16 +16,16 @@ def accelerator_memory() -> int | None:
 
     It asks the driver's own tool: asking torch would initialise CUDA in this process.
     """
+    gpus = visible_gpus()
+    if not gpus:
+        return None
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
-        if version("torch").endswith("+cpu"):
-            return None
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
-        command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
         answer = subprocess.run(
-            [*command, "-i", visible], capture_output=True, text=True, timeout=30, check=True
+            [*command, "-i", gpus[0]], capture_output=True, text=True, timeout=30, check=True
         )
         return int(answer.stdout.strip()) * _MEBIBYTE
-    except (PackageNotFoundError, OSError, subprocess.SubprocessError, ValueError):
+    except (OSError, subprocess.SubprocessError, ValueError):
         return None
 
 

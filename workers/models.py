@@ -4,12 +4,13 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from common.changes import Changes
-from common.errors import NoRoom, OutOfMemory, Unavailable
+from common.errors import Interrupted, NoRoom, OutOfMemory
 from protos.paddock.v1 import model_pb2
 from workers.cache_entry import HeldFolder
+from workers.cache_room import own_bytes
 from workers.engine import Engine, EngineFactory
 from workers.engine_room import EngineRoom
 from workers.files import Files
@@ -18,10 +19,14 @@ from workers.gguf.paths import is_gguf_path
 from workers.load_watcher import LoadWatcher
 from workers.lora.applied import AppliedAdapters
 from workers.lora.sharing import EngineKey, choose_engine, wanted_engine
-from workers.residents import Resident, Residents
-from workers.slot import READY, UNLOADING, ReadyEngine, Slot
+from workers.residents import Resident, Residents, Room
+from workers.slot import LOADING, READY, UNLOADING, ReadyEngine, Slot
+from workers.uses import LEAVING, Uses
 
 logger = logging.getLogger(__name__)
+
+# For what is interrupted to end.
+_INTERRUPTION_SECONDS = 5.0
 
 
 class Models:
@@ -39,6 +44,7 @@ class Models:
         keep_alive: int,
         clock: Callable[[], float] = time.monotonic,
         conversions: Conversions | None = None,
+        max_engines: int = 0,
     ) -> None:
         self.budget = budget
         self.residents = Residents(keep_alive)
@@ -48,9 +54,13 @@ class Models:
         self._clock = clock
         self._conversions = conversions
         self._slots: dict[EngineKey, Slot] = {}
-        self._room = EngineRoom(self._slots, self.residents, budget, self._drop)
+        self._room = EngineRoom(self._slots, self.residents, Room(budget, max_engines), self._drop)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._uses = Uses()
         self.draining = False
+        """Whether new work is refused."""
+        self.drained = asyncio.Event()
+        """Set when what was in use has ended, after that."""
 
     @property
     def slots(self) -> Iterable[Slot]:
@@ -76,14 +86,18 @@ class Models:
             OutOfMemory: the model is too large.
             NoRoom: what is in use leaves no room.
             LoadFailed: the engine refused the model.
+            Interrupted: the worker leaves.
             PaddockError: its files could not be brought here.
         """
         if self.draining:
-            raise Unavailable("the worker is shutting down")
+            raise Interrupted(LEAVING)
         resident = self.residents.acquire(spec, keep_alive, self._clock())
         self.changes.announce()
         try:
-            yield await self._ready(resident)
+            async with self._uses.begin(resident) as use:
+                ready = await self._ready(resident)
+                use.limit = ready.engine.limits.max_sequences
+                yield ready
         finally:
             self._release(resident)
 
@@ -113,10 +127,23 @@ class Models:
             except TimeoutError:
                 self._expire()
 
-    async def drain(self) -> None:
-        """Take no new work, and wait until nothing is in use."""
+    async def drain(self, patience: float | None = None) -> None:
+        """Take no new work, and return when nothing is in use any more.
+
+        Who waits is interrupted at once, and who runs after `patience` seconds (None: never).
+        """
         self.draining = True
         self.changes.announce()
+        self._uses.interrupt_waiting()
+        try:
+            await asyncio.wait_for(self._idle(), patience)
+        except TimeoutError:
+            self._uses.interrupt_all()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle(), _INTERRUPTION_SECONDS)
+        self.drained.set()
+
+    async def _idle(self) -> None:
         while any(resident.active for resident in self.residents):
             await self.changes.next().wait()
 
@@ -159,7 +186,7 @@ class Models:
                 # Not awaited itself: a waiter that goes away must not end the others' load.
                 await asyncio.wait({slot.task})
             if slot.task.cancelled():
-                raise Unavailable("the worker is shutting down")
+                raise Interrupted(LEAVING)
             return slot.task.result(), slot
 
     async def _load(self, slot: Slot) -> ReadyEngine:
@@ -201,19 +228,26 @@ class Models:
                     spec.weights, spec.files, watcher.fetched, name=spec.name
                 )
             except NoRoom:
-                if not await self._room.evict_one():
+                if not await self._room.evict_one(_fills_disk):
                     raise
 
     def _release(self, resident: Resident) -> None:
         self.residents.release(resident, self._clock())
         self._expire()
         slot = self._slots.get(resident.engine)
+        if slot:
+            slot.used_at = resident.used_at
+        if slot and slot.state == LOADING and not slot.starting and not self._is_used(slot):
+            self._end_load(slot)  # files may take long to come, or to be converted
         if not resident.active and (slot is None or not _holds(slot, resident.spec)):
             # The load failed, or the engine died under it.
             self.residents.remove(resident)
             if slot:
                 self._settle(slot)
             self.changes.announce()
+
+    def _is_used(self, slot: Slot) -> bool:
+        return any(resident.active for resident in self.residents.of(slot.key))
 
     def _expire(self) -> None:
         for engine in self.residents.remove_expired(self._clock()):
@@ -226,9 +260,17 @@ class Models:
         residents = self.residents.of(slot.key)
         if slot.state == READY and not residents:
             self._close(slot)
+        elif slot.state == LOADING and not residents:
+            self._end_load(slot)
         elif slot.adapters:
             slot.adapters.keep({resident.spec.adapter.digest for resident in residents})
         self.changes.announce()
+
+    def _end_load(self, slot: Slot) -> None:
+        """End a load that nobody waits for; who wants the model from now on waits for `gone`."""
+        if slot.task and not slot.task.done():
+            slot.state = UNLOADING
+            slot.task.cancel()
 
     def _drop(self, slot: Slot) -> None:
         """End an engine and forget who used it."""
@@ -276,6 +318,11 @@ class Models:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _fills_disk(slot: Slot) -> bool:
+    """Tell whether the disk has more room when an engine does not hold its files any more."""
+    return slot.folder is not None and own_bytes(slot.folder.path) > 0
 
 
 def _holds(slot: Slot, spec: model_pb2.ModelSpec) -> bool:

@@ -70,7 +70,7 @@ def plan_engine(
         fixed += copies * adapter_bytes(text, lora_rank, 4 if dtype == "float32" else 2)
     threads = 1 if weights // _element_size(text) <= _SMALL_MODEL else cores
     if fixed > budget:
-        raise _too_large(fixed, budget)
+        raise too_large(fixed, budget)
     per_token = cache_bytes_per_token(text)
     own = _window(text)
     window = min(own, longest or own)
@@ -126,7 +126,7 @@ def _cache_size(per_token: int, window: int, sequences: int, budget: int, room: 
     size = min(wanted, int(budget * _LARGEST_SHARE), room)
     least = min(window, _LEAST_WINDOW) * per_token
     if size < least:
-        raise _too_large(budget - room + least, budget)
+        raise too_large(budget - room + least, budget)
     return size
 
 
@@ -154,7 +154,8 @@ def _first(config: Mapping[str, Any], names: Sequence[str]) -> int:
     raise InvalidModel(f"the model's config.json has no {names[0]}")
 
 
-def _too_large(need: int, budget: int) -> OutOfMemory:
+def too_large(need: int, budget: int) -> OutOfMemory:
+    """Make the error for a model that takes more than the worker has, both in bytes."""
     gigabyte = 2**30
     return OutOfMemory(
         f"model requires more memory ({need / gigabyte:.1f} GiB) than the worker has "

@@ -125,8 +125,18 @@ class Holding:
     """A request asked to keep it for ever."""
 
 
-def choose_victims(holdings: Iterable[Holding], need: int, budget: int) -> list[EngineKey]:
-    """Choose the engines to evict so that `need` bytes fit.
+@dataclass(frozen=True)
+class Room:
+    """What the engines of a worker may take together."""
+
+    memory: int
+    """Bytes."""
+    engines: int = 0
+    """How many there may be; 0: any number."""
+
+
+def choose_victims(holdings: Iterable[Holding], need: int, room: Room) -> list[EngineKey]:
+    """Choose the engines to evict so that one more, of `need` bytes, fits.
 
     They are idle; pinned ones go after all others, and the least recently used go first.
 
@@ -134,14 +144,18 @@ def choose_victims(holdings: Iterable[Holding], need: int, budget: int) -> list[
         NoRoom: not even evicting all that may be evicted makes room.
     """
     held = list(holdings)
-    excess = sum(holding.memory for holding in held) + need - budget
+    excess = sum(holding.memory for holding in held) + need - room.memory
+    too_many = len(held) + 1 - room.engines if room.engines else 0
     victims: list[EngineKey] = []
     idle = [holding for holding in held if holding.evictable]
     for holding in sorted(idle, key=lambda it: (it.pinned, it.used_at)):
-        if excess <= 0:
+        if excess <= 0 and too_many <= 0:
             break
         victims.append(holding.engine)
         excess -= holding.memory
+        too_many -= 1
+    if too_many > 0:
+        raise NoRoom(f"all {room.engines} models that may be loaded at once are in use")
     if excess > 0:
         raise NoRoom(
             f"model requires more memory ({_gigabytes(need)}) than is available "

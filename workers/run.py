@@ -13,7 +13,7 @@ class RunStream:
     """The sequences of one router.
 
     When the router sends no more commands, what runs may finish; when the stream breaks,
-    it is cancelled.
+    it is cancelled. When the worker leaves, the stream ends after the last update.
     """
 
     def __init__(self, models: Models) -> None:
@@ -25,12 +25,15 @@ class RunStream:
         self, commands: AsyncIterator[worker_pb2.RunRequest]
     ) -> AsyncGenerator[worker_pb2.RunResponse, None]:
         """Follow the commands; give a message whenever something is pending."""
-        follower = asyncio.create_task(self._follow(commands))
+        followers = [
+            asyncio.create_task(self._follow(commands)),
+            asyncio.create_task(self._leave()),
+        ]
         try:
             while updates := await self._outbox.take():
                 yield worker_pb2.RunResponse(updates=updates)
         finally:
-            running = [follower, *self._tasks.values()]
+            running = [*followers, *self._tasks.values()]
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
@@ -43,10 +46,19 @@ class RunStream:
                         self._start(command.start)
                     case "cancel":
                         self._cancel(command.cancel.sequence)
-            if self._tasks:
-                await asyncio.wait(self._tasks.values())
+            await self._finish()
         finally:
             self._outbox.close()
+
+    async def _leave(self) -> None:
+        """End the stream once the worker is drained."""
+        await self._models.drained.wait()
+        await self._finish()
+        self._outbox.close()
+
+    async def _finish(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks.values())
 
     def _start(self, start: worker_pb2.StartSequence) -> None:
         number = start.sequence

@@ -1,11 +1,13 @@
 """Runs one sequence as several engine runs, each going on where the one before stopped."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from protos.paddock.v1 import generation_pb2
 from workers.engine import Engine, Prompt, Step, Timing
+from workers.recording import NEW_RUN, Recording
 from workers.window import window
 
 _LENGTH = generation_pb2.FINISH_REASON_LENGTH
@@ -46,6 +48,17 @@ class Mark:
     answered: int
 
 
+@dataclass(eq=False)
+class _Run:
+    """One run of the engine."""
+
+    prompt: Prompt
+    came: int = 0
+    """Tokens that it gave."""
+    reason: "generation_pb2.FinishReason.ValueType" = _NO_REASON
+    """How it ended."""
+
+
 class Segments:
     """The engine's runs for one answer, and what they add up to.
 
@@ -53,10 +66,17 @@ class Segments:
     and the answer goes on (context shift). That is not done in a run that is held to a
     format, whose place in its grammar would be lost, nor with images. A stop string is not
     found where it lies across such a shift.
+
+    What another worker generated of the answer, `recorded`, comes again first, in the same
+    runs. A run that ended there, or was left, ends here after the same tokens.
     """
 
     def __init__(
-        self, engine: Engine, prompt: Prompt, generation: generation_pb2.Generation
+        self,
+        engine: Engine,
+        prompt: Prompt,
+        generation: generation_pb2.Generation,
+        recorded: Sequence[int] = (),
     ) -> None:
         self.held = list(prompt.tokens)
         """What the engine last held: the prompt, as far as it is not forgotten, and the answer."""
@@ -73,7 +93,25 @@ class Segments:
         self._shifts &= generation.options.num_predict != _UNTIL_FULL and not prompt.images
         self._keep = _kept(generation.options, len(prompt.tokens))
         self._most = _most(generation.options, self._window)
-        self._timed = False
+        self._timed: _Run | None = None  # that told what the prompt took
+        self._recording = Recording(recorded)
+        self._mark = False  # whether the engine's next run is not the first
+        self._untold: list[int] = []
+
+    def take_tokens(self, keep: int = 0) -> list[int]:
+        """Give the tokens since the last time, with a mark before each new run of the engine.
+
+        The last `keep` tokens are kept for the next time.
+        """
+        if keep <= 0:
+            taken, self._untold = self._untold, []
+            return taken
+        end = len(self._untold)
+        while keep > 0 and end > 0:
+            end -= 1
+            keep -= self._untold[end] >= 0
+        taken, self._untold = self._untold[:end], self._untold[end:]
+        return taken
 
     def mark(self) -> Mark:
         """Give the place that is reached."""
@@ -108,19 +146,37 @@ class Segments:
                 return
             if full:
                 self.held = shifted(self.held, self._keep, self._window)
-            generation.options.num_predict = self._most - self.answered
-            prompt = replace(self._prompt, tokens=list(self.held))
-            async with aclosing(self._engine.generate(prompt, generation)) as steps:
-                async for step in steps:
-                    self.held.extend(step.tokens)
-                    self.answered += len(step.tokens)
-                    if not step.reason:
-                        yield step
-                        continue
-                    self._add_up(step, prompt)
-                    full = step.reason == _LENGTH and self.answered < self._most
-                    ended = not (shifts and full)
-                    yield step if ended else replace(step, reason=_NO_REASON)
+            run = self._begin_run(generation)
+            try:
+                async with aclosing(self._engine.generate(run.prompt, generation)) as steps:
+                    async for step in steps:
+                        self._add(step, run)
+                        full = step.reason == _LENGTH and self.answered < self._most
+                        ended = bool(step.reason) and not (shifts and full)
+                        goes_on = bool(step.reason) and not ended
+                        yield replace(step, reason=_NO_REASON) if goes_on else step
+                        if run.came < len(run.prompt.generated):
+                            await asyncio.sleep(0)  # others have their turns meanwhile
+            finally:
+                self._end_run(run)
+
+    def _begin_run(self, generation: generation_pb2.Generation) -> "_Run":
+        """Begin a run of the engine on what is held, and limit its length."""
+        recorded, over = self._recording.next_run()
+        most = self._most - self.answered
+        generation.options.num_predict = min(most, len(recorded)) if over else most
+        if self._mark:
+            self._untold.append(NEW_RUN)
+        self._mark = True
+        return _Run(replace(self._prompt, tokens=list(self.held), generated=recorded))
+
+    def _end_run(self, run: "_Run") -> None:
+        rest = list(run.prompt.generated[run.came :])
+        if rest and run.reason == _LENGTH:
+            self._recording.put_back(rest)  # the other engine's window was larger
+            self._mark = False
+        else:
+            self._untold.extend(rest)
 
     def _part(self, constrained: bool, stop: str) -> generation_pb2.Generation:
         part = generation_pb2.Generation()
@@ -131,20 +187,26 @@ class Segments:
             part.options.stop.append(stop)
         return part
 
-    def _add_up(self, step: Step, prompt: Prompt) -> None:
-        """Add a run's time, which its last step tells; the first one tells what a prompt was."""
-        if not step.timing:
-            return
-        earlier, later = self.timing, step.timing
-        if self._timed:
-            self.timing = replace(
-                earlier, completion=earlier.completion + later.prompt + later.completion
-            )
-            return
-        self.timing, self._timed = later, True
-        if step.prompt_tokens:
-            images = step.prompt_tokens - len(prompt.tokens)
-            self.prompt_tokens = len(self._prompt.tokens) + images
+    def _add(self, step: Step, run: "_Run") -> None:
+        """Add what a step tells; the first one that was computed tells what a prompt was."""
+        count = len(step.tokens)
+        self.held.extend(step.tokens)
+        self._untold.extend(step.tokens)
+        self.answered += count
+        run.came += count
+        run.reason = step.reason
+        if step.timing is not None:
+            self._add_timing(step, step.timing, run)
+
+    def _add_timing(self, step: Step, timing: Timing, run: "_Run") -> None:
+        if self._timed is None:
+            self._timed, self.timing = run, Timing(timing.prompt, 0)
+            if step.prompt_tokens:
+                images = step.prompt_tokens - len(run.prompt.tokens)
+                self.prompt_tokens = len(self._prompt.tokens) + images
+        if step.reason:
+            took = timing.completion + (timing.prompt if run is not self._timed else 0)
+            self.timing = replace(self.timing, completion=self.timing.completion + took)
 
 
 def _without_input(generation: generation_pb2.Generation) -> generation_pb2.Generation:

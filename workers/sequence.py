@@ -10,6 +10,7 @@ from workers.answer import Answer
 from workers.models import Models
 from workers.output.make import make_reader
 from workers.prompt import make_prompt
+from workers.segments import Segments
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class Sequence:
         self._put = put
         self._started = time.monotonic_ns()
         self._load_duration = 0
+        self._untold: Segments | None = None  # whose first usage is yet to be told
 
     async def run(self, models: Models) -> None:
         """Run to the end; whatever goes wrong becomes the sequence's failure."""
@@ -42,11 +44,15 @@ class Sequence:
             self._load_duration = time.monotonic_ns() - self._started
             prompt = await make_prompt(ready, start.spec, generation)
             reader = await make_reader(ready, start.spec, generation, prompt)
-            answer = Answer(ready, prompt, generation, reader, self._send)
+            answer = Answer(ready, prompt, generation, reader, self._send, start.tokens)
+            self._untold = answer.segments
             await answer.run()
             self._complete(answer)
 
     def _send(self, delta: generation_pb2.Delta) -> None:
+        if self._untold:
+            delta.usage.CopyFrom(self._first_usage(self._untold))
+            self._untold = None
         self._put(worker_pb2.SequenceUpdate(sequence=self._start.sequence, delta=delta))
 
     def _complete(self, answer: Answer) -> None:
@@ -55,6 +61,13 @@ class Sequence:
         if generation.HasField("completion") and not generation.completion.raw:
             completed.context.extend(answer.segments.held)
         self._put(worker_pb2.SequenceUpdate(sequence=self._start.sequence, completed=completed))
+
+    def _first_usage(self, segments: Segments) -> generation_pb2.Usage:
+        return generation_pb2.Usage(
+            prompt_tokens=segments.prompt_tokens,
+            load_duration=self._load_duration,
+            prompt_duration=segments.timing.prompt,
+        )
 
     def _usage(self, answer: Answer) -> generation_pb2.Usage:
         segments = answer.segments

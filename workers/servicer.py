@@ -31,6 +31,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
     def __init__(self, models: Models) -> None:
         self._models = models
         self._worker = worker_identity()
+        self._streams: set[asyncio.Task[Any]] = set()
 
     async def Watch(
         self, request: worker_pb2.WatchRequest, context: _Context
@@ -87,6 +88,14 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
         self, request_iterator: AsyncIterator[worker_pb2.RunRequest], context: _Context
     ) -> AsyncIterator[worker_pb2.RunResponse]:
         responses = RunStream(self._models).responses(request_iterator)
+        if call := asyncio.current_task():
+            self._streams.add(call)
+            call.add_done_callback(self._streams.discard)
         async with aclosing(responses):
             async for response in responses:
                 yield response
+
+    async def finish(self, seconds: float) -> None:
+        """Wait, no longer than some seconds, until routers have read the last updates."""
+        if self._streams:
+            await asyncio.wait(self._streams, timeout=seconds)

@@ -1,16 +1,19 @@
 """Settings of a worker."""
 
+import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ByteSize, Field, field_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 from common.durations import parse_keep_alive
 from common.errors import InvalidRequest
-from common.settings import Duration, Settings
+from common.settings import Duration, Settings, seconds
 from workers.download.settings import DownloadLimits
 from workers.images import ImageLimits
+from workers.simulated.simulation import Simulation
 
 
 def _check_keep_alive(text: str) -> str:
@@ -45,6 +48,9 @@ class WorkerSettings(Settings):
     memory_share: float = Field(default=0.8, gt=0, le=1)
     """The share of memory for models where no budget is set."""
 
+    sharers: int = Field(default=1, ge=1)
+    """Workers, this one included, that divide the memory and cores of this machine or GPU."""
+
     keep_alive: Annotated[str, AfterValidator(_check_keep_alive)] = "5m"
     """How long a model stays after its last request; negative: for ever."""
 
@@ -52,7 +58,10 @@ class WorkerSettings(Settings):
     """Longest window in tokens; 0: each model's own."""
 
     max_sequences: int = Field(default=256, ge=1)
-    """Sequences that one engine runs at once."""
+    """Sequences that one engine runs at once. Also OLLAMA_NUM_PARALLEL, where 0 is the default."""
+
+    max_loaded_models: int = Field(default=0, ge=0)
+    """Models that are loaded at once, each on an engine of its own; 0: as many as fit."""
 
     max_adapters: int = Field(default=4, ge=1)
     """LoRA adapters that one engine runs at once; sequences with others wait."""
@@ -69,6 +78,47 @@ class WorkerSettings(Settings):
     drain_timeout: Duration = "30s"
     """How long running sequences may take to finish after SIGTERM."""
 
+    engine: Literal["vllm", "simulated"] = "vllm"
+    """What computes: vllm, or simulated for tests and measurements, which computes nothing."""
+
+    simulated_token_time: Duration = "20ms"
+    """How long a step of a simulated engine takes, in which each running sequence gets a token."""
+
+    simulated_sequence_time: Duration = "0s"
+    """How much longer it takes for each running sequence, such as 50us."""
+
+    simulated_prompt_time: Duration = "100us"
+    """How much longer it takes for each token of a prompt that was not computed before."""
+
+    simulated_load_time: Duration = "1s"
+    """How long the start of a simulated engine takes."""
+
+    simulated_memory: ByteSize = ByteSize(0)
+    """Memory that a model on a simulated engine takes; 0: as much as its files."""
+
+    simulated_answer_length: int = Field(default=200, ge=4)
+    """Tokens of a simulated engine's longest answers; the shortest have a quarter of them."""
+
+    simulated_cache: int = Field(default=131072, ge=0)
+    """Tokens of prompts and answers that a simulated engine need not compute again."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read Ollama's variable for `max_sequences` last, which has another name."""
+        sources = super().settings_customise_sources(
+            settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings
+        )
+        parallel = os.environ.get("OLLAMA_NUM_PARALLEL", "")
+        given = {} if parallel in ("", "0") else {"max_sequences": parallel}
+        return (*sources, InitSettingsSource(settings_cls, given))
+
     @field_validator("cache")
     @classmethod
     def _expand(cls, value: Path) -> Path:
@@ -78,6 +128,19 @@ class WorkerSettings(Settings):
     def download_limits(self) -> DownloadLimits:
         """What reading from the store may do."""
         return DownloadLimits(self.parallel_reads)
+
+    @property
+    def simulation(self) -> Simulation:
+        """What simulated engines take."""
+        return Simulation(
+            token_time=seconds(self.simulated_token_time),
+            sequence_time=seconds(self.simulated_sequence_time),
+            prompt_time=seconds(self.simulated_prompt_time),
+            load_time=seconds(self.simulated_load_time),
+            memory=self.simulated_memory,
+            answer_length=self.simulated_answer_length,
+            cache=self.simulated_cache,
+        )
 
     @property
     def image_limits(self) -> ImageLimits:

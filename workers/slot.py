@@ -69,6 +69,8 @@ class Slot:
     state: "worker_pb2.WorkerModel.State.ValueType" = LOADING
     memory: int = 0
     """Bytes taken from the budget; 0 before the plan is made."""
+    admitted: bool = False
+    """It has its place among the engines, and its memory."""
     engine: Engine | None = None
     folder: HeldFolder | None = None
     """The model's files, held until the engine is gone."""
@@ -84,6 +86,8 @@ class Slot:
     """When the load began, in seconds on the models' clock."""
     load_seconds: float | None = None
     """What the load took; None until it has ended."""
+    used_at: float = 0.0
+    """When a request last ended to use it, on the same clock."""
     starting: bool = False
     """The files are here, the engine is being started."""
     task: asyncio.Task[ReadyEngine] | None = None

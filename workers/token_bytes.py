@@ -35,8 +35,8 @@ class TokenBytes:
         """Tell whether a token is left out of a text that is to have no special tokens."""
         return token in self._special
 
-    def of(self, token: int, decoded: str) -> bytes:
-        """Give a token's bytes; `decoded` is what the token is as a text alone."""
+    def of(self, token: int, decoded: str | None) -> bytes:
+        """Give a token's bytes; `decoded` is what the token is as a text alone, if it is known."""
         if token in self._added:
             return self._added[token].encode()
         piece: str | None = self._tokenizer.convert_ids_to_tokens(token)
@@ -45,7 +45,8 @@ class TokenBytes:
         if piece and self._is_textual:
             byte = _BYTE.fullmatch(piece)
             return bytes.fromhex(byte[1]) if byte else piece.replace(_SPACE, " ").encode()
-        return decoded.encode()
+        text: str = self._tokenizer.decode([token]) if decoded is None else decoded
+        return text.encode()
 
 
 def _printable_bytes() -> dict[str, int]:

@@ -6,7 +6,6 @@ Importing this module imports vLLM, which takes seconds: only the factory does i
 import asyncio
 import copy
 import logging
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import cached_property
@@ -17,35 +16,27 @@ from typing import cast
 from vllm.exceptions import VLLMClientError
 from vllm.inputs.engine import MultiModalInput, TokensInput, tokens_input
 from vllm.lora.request import LoRARequest
-from vllm.outputs import RequestOutput
 from vllm.pooling_params import PoolingParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
-from vllm.v1.metrics.stats import RequestStateStats
 
-from common.durations import SECOND
 from common.errors import CapabilityMissing, InvalidRequest, LoadFailed, WorkerLost
 from protos.paddock.v1 import generation_pb2
-from workers.engine import Limits, Plan, Prompt, Step, Timing, Tokenizer
+from workers.engine import Limits, Plan, Prompt, Step, Tokenizer
 from workers.images import ImageLimits
 from workers.logprobs import LogprobReader
 from workers.sampling import sampling_params
 from workers.tasks import run_all
 from workers.token_bytes import TokenBytes
+from workers.vllm_continuation import Continuation
 from workers.vllm_images import PromptImages, sees_images
 from workers.vllm_start import death_reason, engine_arguments, start
+from workers.vllm_steps import StepReader
 
 logger = logging.getLogger(__name__)
 
 _SHUTDOWN_SECONDS = 5.0
 _HEALTH_INTERVAL = 0.1
-
-# vLLM's, by its own names; "abort" and "error" mean that the engine gave up.
-_REASONS = {
-    "stop": generation_pb2.FINISH_REASON_STOP,
-    "length": generation_pb2.FINISH_REASON_LENGTH,
-    "repetition": generation_pb2.FINISH_REASON_STOP,
-}
 
 
 class VllmEngine:
@@ -175,12 +166,26 @@ class VllmEngine:
                     generation, tokens, window, accelerator=self._limits.accelerator
                 )
                 parameters.skip_special_tokens = not prompt.special_tokens
-                logprobs = self._logprobs(prompt, generation)
+                reader = StepReader(tokens, self._logprobs(prompt, generation))
+                answer: Continuation | None = None
+                if prompt.generated:
+                    answer = Continuation(self._llm, given, prompt.generated, parameters)
+                    for again in answer.again():
+                        yield reader.read(again, None)
+                    if answer.ended:
+                        return
+                    given, parameters = answer.rest()
                 number = f"sequence-{next(self._numbers)}"
                 outputs = self._llm.generate(given, parameters, number, lora_request=self._adapter)
                 async with aclosing(outputs):
                     async for output in outputs:
-                        yield _step(output, logprobs)
+                        added = output.outputs[0]
+                        if answer is None:
+                            yield reader.read(added, output.metrics)
+                        elif completion := answer.follow(added):
+                            yield reader.read(completion, output.metrics)
+                            if answer.ended:
+                                return
 
     def _logprobs(
         self, prompt: Prompt, generation: generation_pb2.Generation
@@ -261,26 +266,6 @@ class VllmEngine:
         # vLLM would leave those waiting for ever whose outputs were still to come.
         self._llm.output_processor.propagate_error(EngineDeadError())
         await asyncio.to_thread(self._llm.shutdown, _SHUTDOWN_SECONDS)
-
-
-def _step(output: RequestOutput, reader: LogprobReader | None) -> Step:
-    completion = output.outputs[0]
-    logprobs = reader.read(completion) if reader else ()
-    if not output.finished:
-        return Step(completion.text, completion.token_ids, logprobs)
-    if completion.finish_reason not in _REASONS:
-        raise WorkerLost
-    reason = _REASONS[completion.finish_reason]
-    timing = _timing(output.metrics) if output.metrics else None
-    prompt = len(output.prompt_token_ids or ())
-    return Step(completion.text, completion.token_ids, logprobs, reason, timing, prompt)
-
-
-def _timing(times: RequestStateStats) -> Timing:
-    return Timing(
-        prompt=int((times.first_token_ts - times.scheduled_ts) * SECOND),
-        completion=int((time.monotonic() - times.first_token_ts) * SECOND),
-    )
 
 
 @contextmanager

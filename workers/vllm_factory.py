@@ -32,7 +32,7 @@ class VllmFactory:
 
     Engines are forked from a server that has vLLM imported. vLLM's front half is imported in
     this process, on a thread: the event loop answers meanwhile, and the first load waits.
-    Use it on the main thread. Engines that do not start leave the reason in the folder
+    Use it on the main thread. The cores are divided among `sharers` workers. Engines that do not start leave the reason in the folder
     `failures`, which several workers may share.
     """
 
@@ -43,6 +43,7 @@ class VllmFactory:
         max_sequences: int,
         context_length: int | None,
         accelerator: bool,
+        sharers: int = 1,
         images: ImageLimits = ImageLimits(),  # noqa: B008
         max_adapters: int = 4,
     ) -> None:
@@ -51,6 +52,7 @@ class VllmFactory:
         self._max_sequences = max_sequences
         self._context_length = context_length
         self._accelerator = accelerator
+        self._cores = max(len(os.sched_getaffinity(0)) // sharers, 1)
         self._failures = failures
         self._module: asyncio.Future[ModuleType] | None = None
 
@@ -79,7 +81,7 @@ class VllmFactory:
             read_config(folder),
             weights,
             budget,
-            cores=len(os.sched_getaffinity(0)),
+            cores=self._cores,
             accelerator=self._accelerator,
             pooling=is_pooling(spec),
             vision="vision" in spec.capabilities,

@@ -1,8 +1,10 @@
 """A deterministic engine behind the worker's seam: it says its prompt over and over again."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from copy import copy
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 from threading import Event
@@ -75,22 +77,26 @@ class FakeEngine:
         if generation.options.temperature > 2:
             raise InvalidRequest("too hot")
         limit = answer_limit(generation.options, len(prompt.tokens), self._limits.context_length)
+        again = deque(prompt.generated)
         stops = [text for text in generation.options.stop if text]
-        held = max((len(text) for text in stops), default=1) - 1
+        held, size = max((len(text) for text in stops), default=1) - 1, len(prompt.tokens)
         self.running += 1
         self.generated += 1
         try:
             said = [ord(letter) for letter in self.adapter] + list(prompt.tokens)
-            text, given, letters = "", 0, cycle(said)
+            text, given, letters = "", 0, islice(cycle(said), len(again), None)
             while True:
-                await self._step()
+                if not again:
+                    await self._step()
                 count = min(self._letters, limit - len(text))
-                tokens = list(islice(letters, count))
+                tokens = [again.popleft()] if again else list(islice(letters, count))
                 text += "".join(map(chr, tokens))
                 found = [text.index(stop) for stop in stops if stop in text]
                 end = bool(found) or len(text) >= limit
                 upto = min(found) if found else len(text) if end else max(len(text) - held, given)
-                yield self._make(text[given:upto], tokens, end, bool(found))
+                timed = end or len(text) - len(tokens) == len(prompt.generated)
+                step = Step(text[given:upto], tokens, reason=_reason(end, bool(found)))
+                yield replace(step, timing=Timing(1, 2), prompt_tokens=size) if timed else step
                 given = upto
                 if end:
                     return
@@ -104,14 +110,6 @@ class FakeEngine:
         await asyncio.shield(self._next)
         if self._dead.is_set():
             raise WorkerLost
-
-    def _make(self, text: str, tokens: list[int], end: bool, stopped: bool) -> Step:
-        if not end:
-            return Step(text, tokens)
-        reason = (
-            generation_pb2.FINISH_REASON_STOP if stopped else generation_pb2.FINISH_REASON_LENGTH
-        )
-        return Step(text, tokens, reason=reason, timing=Timing(prompt=1, completion=2))
 
     async def adapt(self, name: str, folder: Path) -> "FakeEngine":
         """Give an engine that says the adapter's name first, unless the adapter is a bad one."""
@@ -142,6 +140,12 @@ class FakeEngine:
         self.closed = True
         self._dead.set()
         await self.closing.wait()
+
+
+def _reason(ended: bool, stopped: bool) -> "generation_pb2.FinishReason.ValueType":
+    if not ended:
+        return generation_pb2.FINISH_REASON_UNSPECIFIED
+    return generation_pb2.FINISH_REASON_STOP if stopped else generation_pb2.FINISH_REASON_LENGTH
 
 
 class FakeFactory:

@@ -1,9 +1,9 @@
 """A worker service in this process, over fake engines, with a client."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.rpc import Server, open_channel
@@ -37,6 +37,8 @@ class Answer:
     text: str = ""
     thinking: str = ""
     updates: int = 0
+    tokens: list[int] = field(default_factory=list)
+    usage: generation_pb2.Usage | None = None
     completed: generation_pb2.Completed | None = None
     failure: generation_pb2.Failure | None = None
 
@@ -60,9 +62,10 @@ class Router:
         spec: model_pb2.ModelSpec,
         generation: generation_pb2.Generation,
         keep_alive: int | None = None,
+        tokens: Sequence[int] = (),
     ) -> None:
         start = worker_pb2.StartSequence(
-            sequence=number, spec=spec, generation=generation, keep_alive=keep_alive
+            sequence=number, spec=spec, generation=generation, keep_alive=keep_alive, tokens=tokens
         )
         self.answers[number] = Answer()
         self._commands.put_nowait(worker_pb2.RunRequest(start=start))
@@ -82,6 +85,9 @@ class Router:
             answer.updates += 1
             answer.text += update.delta.content
             answer.thinking += update.delta.thinking
+            answer.tokens.extend(update.delta.tokens)
+            if update.delta.HasField("usage"):
+                answer.usage = update.delta.usage
             if update.HasField("completed"):
                 answer.completed = update.completed
             if update.HasField("failure"):
@@ -152,8 +158,9 @@ async def running_worker(
     budget: int = 1000,
     keep_alive: int = 5 * MINUTE,
     files: Files | None = None,
+    max_engines: int = 0,
 ) -> AsyncIterator[Worker]:
-    models = Models(factory, files or NoFiles(), budget, keep_alive)
+    models = Models(factory, files or NoFiles(), budget, keep_alive, max_engines=max_engines)
     server = Server()
     worker_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerServicer(models), server.grpc)
     address = await server.start(f"unix:{folder}/worker.sock", "paddock.v1.WorkerService")

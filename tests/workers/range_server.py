@@ -11,14 +11,15 @@ from aiohttp import web
 
 _HALF = 2
 _CHUNK = 16 * 1024
+_DRIP_SECONDS = 0.05
 
 
 class RangeServer:
     """Serves files by their digests. `faults` holds what the next requests meet:
 
-    a status; "stall" or "drop" in the middle of the body; "short" (less than was asked for);
-    "shifted" (another range, honestly named); "lie" (other bytes); "whole" (no range at all);
-    "" (nothing).
+    a status; "stall", "drip" or "drop" in the middle of the body; "short" (less than was
+    asked for); "shifted" (another range, honestly named); "lie" (other bytes); "whole" (no
+    range at all); "" (nothing).
     """
 
     def __init__(self, paths: dict[str, Path]) -> None:
@@ -74,7 +75,8 @@ class RangeServer:
     async def _send(
         self, request: web.Request, response: web.StreamResponse, body: bytes, fault: str
     ) -> None:
-        if fault in ("stall", "drop"):
+        rest = body[len(body) // _HALF :]
+        if fault in ("stall", "drip", "drop"):
             body = body[: len(body) // _HALF]
         for start in range(0, len(body), _CHUNK):
             await response.write(body[start : start + _CHUNK])
@@ -82,6 +84,11 @@ class RangeServer:
             await asyncio.sleep(self.pace)
         if fault == "stall":
             await asyncio.sleep(60)
+        elif fault == "drip":
+            for byte in rest:
+                await response.write(bytes([byte]))
+                self.served += 1
+                await asyncio.sleep(_DRIP_SECONDS)
         elif fault == "drop" and request.transport:
             request.transport.close()
 

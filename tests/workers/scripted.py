@@ -1,7 +1,8 @@
 """An engine that writes what a test tells it to, a character a token."""
 
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import cast
 
 from protos.paddock.v1 import generation_pb2
@@ -15,6 +16,7 @@ Script = Callable[[str, bool], str]
 
 _STOP = generation_pb2.FINISH_REASON_STOP
 _LENGTH = generation_pb2.FINISH_REASON_LENGTH
+_TIMING = Timing(prompt=10, completion=100)
 
 
 @dataclass
@@ -25,6 +27,10 @@ class Run:
     constrained: bool
     special_tokens: bool
     generation: generation_pb2.Generation
+    generated: str = ""
+    """By another engine, before."""
+    computed: bool = False
+    """Whether the engine had anything to do."""
     given: str = field(default="")
 
 
@@ -48,24 +54,33 @@ class ScriptedEngine(FakeEngine):
         text = "".join(map(chr, prompt.tokens))
         run = Run(text, constrained, prompt.special_tokens, generation_pb2.Generation())
         run.generation.CopyFrom(generation)
+        run.generated = "".join(map(chr, prompt.generated))
         self.runs.append(run)
         limit = answer_limit(generation.options, len(text), self.limits.context_length)
-        whole, reason = self._answer(self._script(text, constrained), generation, limit)
+        said = run.generated + self._script(text, constrained)[len(run.generated) :]
+        whole, reason = self._answer(said, generation, limit)
         self.running += 1
         try:
-            for start in range(0, max(len(whole), 1), self._letters):
-                piece = whole[start : start + self._letters]
-                ended = start + self._letters >= len(whole)
-                yield self._show(run, piece, generation, reason if ended else 0)
+            for start, end in self._steps(len(run.generated), len(whole)):
+                run.computed |= start >= len(run.generated)
+                ended = end == len(whole)
+                step = self._show(run, whole[start:end], generation, reason if ended else 0)
+                timed = ended or start == len(run.generated)
+                yield replace(step, timing=_TIMING if timed else None)
         finally:
             self.running -= 1
+
+    def _steps(self, again: int, whole: int) -> list[tuple[int, int]]:
+        """Give where each step begins and ends: `again` characters come one by one."""
+        starts = [*range(min(again, whole)), *range(again, whole, self._letters)]
+        return [*pairwise([*starts, whole])] or [(0, 0)]
 
     def _answer(
         self, text: str, generation: generation_pb2.Generation, limit: int
     ) -> tuple[str, int]:
         ends = [text.index(stop) + len(stop) for stop in generation.options.stop if stop in text]
         cut = min([limit, *ends])
-        return text[:cut], _LENGTH if cut == limit and limit < len(text) else _STOP
+        return text[:cut], _LENGTH if cut == limit and limit < min([len(text), *ends]) else _STOP
 
     def _show(
         self, run: Run, piece: str, generation: generation_pb2.Generation, reason: int
@@ -84,5 +99,4 @@ class ScriptedEngine(FakeEngine):
             [ord(letter) for letter in piece],
             logprobs if generation.HasField("logprobs") else (),
             cast("generation_pb2.FinishReason.ValueType", reason),
-            Timing(prompt=10, completion=100) if reason else None,
         )

@@ -1,7 +1,7 @@
 """Answers with thoughts, tool calls and formats, from a scripted engine."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -47,6 +47,10 @@ class Answered:
         return [call for delta in self.deltas for call in delta.tool_calls]
 
     @property
+    def tokens(self) -> list[int]:
+        return [token for delta in self.deltas for token in delta.tokens]
+
+    @property
     def logprobs(self) -> str:
         return "".join(each.token for delta in self.deltas for each in delta.logprobs)
 
@@ -75,12 +79,13 @@ async def ask(
     prompt: str = "Q: ",
     capabilities: tuple[str, ...] = ("completion", "tools", "thinking"),
     parser: str = "",
+    recorded: Sequence[int] = (),
 ) -> Answered:
     spec = model_pb2.ModelSpec(name="scripted", capabilities=capabilities, parser=parser)
     given = Prompt([ord(letter) for letter in prompt], prompt)
     reader = await make_reader(engine.ready, spec, generation, given)
     deltas: list[generation_pb2.Delta] = []
-    answer = Answer(engine.ready, given, generation, reader, deltas.append)
+    answer = Answer(engine.ready, given, generation, reader, deltas.append, recorded)
     await answer.run()
     return Answered(answer, deltas)
 

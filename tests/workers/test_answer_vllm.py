@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import orjson
@@ -92,12 +92,15 @@ def asked(
 
 
 async def ask(
-    ready: ReadyEngine, spec: model_pb2.ModelSpec, generation: generation_pb2.Generation
+    ready: ReadyEngine,
+    spec: model_pb2.ModelSpec,
+    generation: generation_pb2.Generation,
+    recorded: Sequence[int] = (),
 ) -> Answered:
     prompt = await make_prompt(ready, spec, generation)
     reader = await make_reader(ready, spec, generation, prompt)
     deltas: list[generation_pb2.Delta] = []
-    answer = Answer(ready, prompt, generation, reader, deltas.append)
+    answer = Answer(ready, prompt, generation, reader, deltas.append, recorded)
     await answer.run()
     return Answered(answer, deltas)
 

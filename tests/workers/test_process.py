@@ -55,14 +55,14 @@ class Process:
 
 
 @asynccontextmanager
-async def worker_process(folder: Path) -> AsyncIterator[Process]:
+async def worker_process(folder: Path, *more: str) -> AsyncIterator[Process]:
     blobs = FolderBlobs()  # type: ignore[abstract]
     server = await serve_blobs(blobs, f"unix:{folder}/blob.sock")
     address = f"unix:{folder}/worker.sock"
     flags = {"listen": address, "blob": f"unix:{folder}/blob.sock", "cache": f"{folder}/cache"}
     command = [part for name, value in flags.items() for part in (f"--{name}", value)]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "workers", *command, "--memory-budget", "2GiB", cwd=ROOT
+        *(sys.executable, "-m", "workers", *command, "--memory-budget", "2GiB", *more), cwd=ROOT
     )
     try:
         async with asyncio.timeout(30):
@@ -142,15 +142,18 @@ async def frees_what_is_cancelled(worker: Process) -> None:
 
 
 async def recovers_from_the_death_of_its_engine(worker: Process) -> None:
+    """All that it had fail at once, those as well whose turn had not come."""
     router = Router(worker.stub)
-    router.start(1, worker.spec, endless())
-    await router.read()
+    for number in range(300):  # more than run at once
+        router.start(number, worker.spec, endless())
+    while sum(bool(answer.tokens) for answer in router.answers.values()) < 256:
+        await router.read()
     [core] = worker.cores()
     core.kill()
     async with asyncio.timeout(5):
-        [answer] = await router.finish()
-    assert answer.failure
-    assert answer.failure.reason == "WorkerLost"
+        answers = await router.finish()
+    assert {answer.failure.reason for answer in answers if answer.failure} == {"WorkerLost"}
+    assert all(answer.failure for answer in answers)
     again = await worker.ask("What is the capital of France?")
     assert "Paris" in again.text
     assert len(worker.cores()) == 1
@@ -177,6 +180,36 @@ async def drains_and_leaves_nothing(worker: Process) -> None:
         assert answer.completed
         assert await worker.process.wait() == 0
     assert await gone(family, 2)
+
+
+async def test_what_cannot_be_finished_goes_on_elsewhere(tmp_path: Path) -> None:
+    generation = endless()
+    generation.options.num_predict = 600
+    folders = tmp_path / "first", tmp_path / "second"
+    for folder in folders:
+        folder.mkdir()
+    async with worker_process(folders[0], "--drain-timeout", "300ms") as worker:
+        await worker.load()
+        router = Router(worker.stub)
+        for number in range(20):
+            router.start(number, worker.spec, generation)
+        while not all(answer.tokens for answer in router.answers.values()):
+            await router.read()
+        worker.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(30):
+            answers = await router.finish()
+            assert not await router.read()
+            assert await worker.process.wait() == 0
+    assert {answer.failure.reason for answer in answers if answer.failure} == {"Interrupted"}
+    assert all(answer.failure for answer in answers)
+    async with worker_process(folders[1]) as worker:
+        router = Router(worker.stub)
+        router.start(0, worker.spec, generation, tokens=answers[0].tokens)
+        router.start(1, worker.spec, generation)
+        again, whole = await router.finish()
+        router.hang_up()
+    assert again.text.startswith(answers[0].text)
+    assert (again.text, again.tokens) == (whole.text, whole.tokens)
 
 
 async def test_kill_9_leaves_no_orphan(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from common.durations import SECOND
 from common.errors import NoRoom
 from protos.paddock.v1 import model_pb2
 from workers.lora.sharing import EngineKey
-from workers.residents import Holding, Residents, choose_victims
+from workers.residents import Holding, Residents, Room, choose_victims
 
 
 def spec(digest: str, weights: str = "w") -> model_pb2.ModelSpec:
@@ -93,10 +93,23 @@ def held(weights: str, memory: int, used_at: float = 0, **more: Any) -> Holding:
 def test_the_least_recently_used_go_and_pinned_ones_last(
     holdings: list[Holding], need: int, victims: list[str]
 ) -> None:
-    chosen = choose_victims(holdings, need, budget=100)
+    chosen = choose_victims(holdings, need, Room(memory=100))
     assert [engine.weights for engine in chosen] == victims
 
 
 def test_what_is_in_use_stays() -> None:
     with pytest.raises(NoRoom):
-        choose_victims([held("a", 60, evictable=False)], 50, budget=100)
+        choose_victims([held("a", 60, evictable=False)], 50, Room(memory=100))
+
+
+@pytest.mark.parametrize(("engines", "victims"), [(0, []), (3, []), (2, ["b"]), (1, ["b", "a"])])
+def test_only_so_many_engines(engines: int, victims: list[str]) -> None:
+    holdings = [held("a", 10, 2), held("b", 10, 1)]
+    chosen = choose_victims(holdings, 10, Room(memory=100, engines=engines))
+    assert [engine.weights for engine in chosen] == victims
+
+
+def test_no_more_engines_than_may_be_while_all_are_in_use() -> None:
+    used = held("a", 10, evictable=False)
+    with pytest.raises(NoRoom, match="all 2 models that may be loaded at once are in use"):
+        choose_victims([used, used], 10, Room(memory=100, engines=2))

@@ -29,6 +29,36 @@ def test_a_bad_duration_is_one_line(flag: str) -> None:
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("ours", "ollama", "sequences"),
+    [("", "", 256), ("", "0", 256), ("", "3", 3), ("7", "3", 7), ("7", "", 7)],
+)
+def test_sequences_at_once_by_ollama_s_name_or_ours(
+    monkeypatch: pytest.MonkeyPatch, ours: str, ollama: str, sequences: int
+) -> None:
+    monkeypatch.setenv("PADDOCK_MAX_SEQUENCES", ours)
+    monkeypatch.setenv("OLLAMA_NUM_PARALLEL", ollama)
+    assert read().max_sequences == sequences
+    assert read("--max-sequences=9").max_sequences == 9
+
+
+def test_ollama_s_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_MAX_LOADED_MODELS", "2")
+    monkeypatch.setenv("OLLAMA_KEEP_ALIVE", "-1")
+    monkeypatch.setenv("OLLAMA_CONTEXT_LENGTH", "4096")
+    settings = read()
+    assert settings.max_loaded_models == 2
+    assert settings.keep_alive_nanoseconds < 0
+    assert settings.context_length == 4096
+
+
+def test_a_number_of_sequences_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_NUM_PARALLEL", "many")
+    with pytest.raises(SystemExit) as ended:
+        read()
+    assert "--max-sequences" in str(ended.value.code)
+
+
 def test_the_cache_may_lie_at_home() -> None:
     assert read("--cache=~/models").cache == Path.home() / "models"
 

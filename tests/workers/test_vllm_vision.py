@@ -14,6 +14,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 
 from common.errors import CapabilityMissing, InvalidRequest, WorkerLost
 from protos.paddock.v1 import generation_pb2, model_pb2
+from tests.workers.conformance import asked, assert_goes_on
 from tests.workers.folders import spec_of
 from tests.workers.tiny_vision_model import CONTEXT_LENGTH, TILE, TILE_TOKENS, make_vision_folder
 from workers.engine import Engine, Limits, Prompt, Step
@@ -125,6 +126,12 @@ async def test_an_image_in_a_chat_and_in_a_completion(engine: Engine) -> None:
         steps = await ask(engine, prompt)
         found = [logprob.logprob for step in steps for logprob in step.logprobs]
         assert same(found, expected)
+
+
+async def test_going_on_where_the_prompt_has_images(engine: Engine) -> None:
+    text = "user: <image>and<image>?\nassistant: "
+    prompt = Prompt(engine.tokenizer.encode(text), text, [RED, BLUE])
+    await assert_goes_on(engine, prompt, asked(), [1, 7, 23, 24])
 
 
 async def test_an_images_tokens_count(engine: Engine) -> None:

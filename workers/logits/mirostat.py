@@ -28,22 +28,27 @@ class Mirostat:
         """What the next token's limit will be."""
         return self._next_limit
 
-    def choose(self, logits: Tensor, number: Tensor, position: int) -> Tensor:
+    def choose(
+        self, logits: Tensor, number: Tensor, position: int, known: int | None = None
+    ) -> Tensor:
         """Choose a token from a row of logits, its temperature applied, and adapt.
 
         `number` is a uniform one. Asked again at the same position, it gives the same answer:
-        a chunk of a prompt makes the engine ask where no token follows.
+        a chunk of a prompt makes the engine ask where no token follows. A `known` token is
+        not chosen but adapted to.
         """
         if position != self._position:
             self._position, self._limit = position, self._next_limit
         ordered, tokens = logits.sort(descending=True, stable=True)
         kept = ordered[: self._kept(ordered.log_softmax(dim=0))]
         chosen = draw(kept[None], number)[0, 0]
+        if known is not None:
+            chosen = (tokens == known).nonzero()[0, 0].clamp(max=len(kept) - 1)
         surprise = -float(kept.log_softmax(dim=0)[chosen]) / math.log(2)
         error = surprise - self._settings.mirostat_tau
         if math.isfinite(error):  # a broken model's logits are no numbers
             self._next_limit = self._limit - self._settings.mirostat_eta * error
-        return tokens[chosen]
+        return tokens[chosen] if known is None else tokens.new_tensor(known)
 
     def _kept(self, log_probabilities: Tensor) -> int:
         """Give how many of the likeliest tokens are left to choose from, one at least."""

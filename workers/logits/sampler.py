@@ -93,7 +93,8 @@ def _steer(logits: Tensor, row: Row, mirostat: Mirostat) -> None:
     number = uniform(
         integers([row.request.seed], logits.device), integers([row.position], logits.device)
     )
-    logits[mirostat.choose(scaled, number, row.position)] = _CHOSEN
+    known = row.request.known(row.position)
+    logits[mirostat.choose(scaled, number, row.position, known)] = _CHOSEN
 
 
 def _truncated(logits: Tensor, rows: Sequence[Row]) -> Tensor:

@@ -103,7 +103,8 @@ def _clues(
 
 def _tags(thinking: ThinkingFormat, tokenizer: Tokenizer) -> Tags:
     """Ask vLLM's parser for the tags of a thought."""
-    if not thinking.parser:
+    # Without a vocabulary to look into every parser refuses a tokenizer.
+    if not thinking.parser or not hasattr(tokenizer, "get_vocab"):
         return thinking.tags
     from workers.output import vllm_parsers  # seconds, were vLLM not imported by now
 

@@ -14,6 +14,7 @@ from common.errors import LoadFailed
 from protos.paddock.v1 import generation_pb2, model_pb2
 from tests.gguf_adapters import make_gguf_adapter
 from tests.lora_adapters import as_float32, make_adapter, merge_adapter
+from tests.workers.conformance import asked, assert_goes_on
 from tests.workers.folders import spec_of
 from workers.engine import Engine, Prompt
 from workers.lora.conversion import convert_adapter
@@ -112,6 +113,12 @@ async def test_all_at_once(engine: Engine, folders: Folders, merged: dict[str, s
     names = [name for name in engines for _ in range(4)]
     said = await asyncio.gather(*(say(engines[name]) for name in names))
     assert said == [merged[name] for name in names]
+
+
+async def test_going_on_with_an_adapter(engine: Engine, folders: Folders) -> None:
+    adapted = await engine.adapt("one", folders.one)
+    prompt = Prompt([5, *range(100, 400)])
+    await assert_goes_on(adapted, prompt, asked(num_predict=LENGTH), range(0, LENGTH, 3))
 
 
 async def test_more_adapters_than_places(
