@@ -1,11 +1,13 @@
 """One suite for all integration tests; those that break processes start their own."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import ollama
 import pytest
 
+from tests.integration.cluster import make_store
 from tests.integration.models import stock
 from tests.integration.suite import Suite, running_suite
 
@@ -27,3 +29,9 @@ def stocked(suite: Suite) -> Suite:
 @pytest.fixture
 def client(suite: Suite) -> ollama.Client:
     return suite.client
+
+
+@pytest.fixture(scope="session")
+def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the demo model, for clusters."""
+    return asyncio.run(make_store(tmp_path_factory.mktemp("demo")))
