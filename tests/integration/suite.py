@@ -83,7 +83,8 @@ class Suite:
     def leftovers(self) -> list[Path]:
         """Files of unfinished uploads."""
         folder = self.home / "models" / "uploads"
-        return [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+        files = (path for path in folder.rglob("*") if path.is_file())
+        return [path for path in files if not path.name.startswith(".")]
 
 
 def decode(content: str) -> Any:
