@@ -111,6 +111,8 @@ def terminal(
     pid, descriptor = pty.fork()
     if pid == 0:
         try:
+            # Who runs in the background ignores it, and whatever he starts does.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.chdir(cwd or ROOT)
             os.execve(PROGRAM[0], [*PROGRAM, *arguments], own)
         finally:
