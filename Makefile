@@ -14,10 +14,10 @@ PROTO_MODULES := $(PROTOS:.proto=_pb2.py) $(PROTOS:.proto=_pb2_grpc.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-tests run fsck test test-unit test-integration protos lint types format lock clean distclean
+.PHONY: help setup setup-tests run fsck test test-unit test-integration k8s-check protos lint types format lock clean distclean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) protos ## Install what is missing (ENGINE=cpu or gpu; found out by default)
 
@@ -37,6 +37,9 @@ test-unit: setup-tests ## The tests that start no processes
 
 test-integration: setup-tests ## The tests that start real processes
 	$(BIN)/pytest tests/integration $(ARGS)
+
+k8s-check: setup-tests ## Render the Kubernetes manifests and check them against schemas and code
+	$(BIN)/pytest tests/k8s $(ARGS)
 
 protos: $(PROTO_MODULES) ## Generate the Python code of the protos
 
