@@ -51,7 +51,9 @@ def connect(connections: int) -> Connection:
     """
     core = botocore.session.get_session()
     core.register_component("data_loader", _loader())
-    session = boto3.Session(botocore_session=core)
+    # What AWS's other tools read; boto3 itself knows AWS_DEFAULT_REGION alone.
+    region = os.environ.get("AWS_REGION")
+    session = boto3.Session(region_name=region, botocore_session=core)
     credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError

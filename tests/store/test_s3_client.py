@@ -14,6 +14,7 @@ def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.delenv("AWS_REGION", raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     return tmp_path / "config"
@@ -44,3 +45,10 @@ def test_the_operator_decides(config: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_urls_are_signed_so_that_every_region_takes_them(config: Path) -> None:
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url()
+
+
+def test_the_region_is_read_as_aws_s_other_tools_read_it(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    assert url().startswith("https://models.s3.us-west-2.amazonaws.com/blobs/x?")
