@@ -38,7 +38,7 @@ test-unit: setup-tests ## The tests that start no processes
 test-integration: setup-tests ## The tests that start real processes
 	$(BIN)/pytest tests/integration $(ARGS)
 
-k8s-check: setup-tests ## Render the Kubernetes manifests and check them against schemas and code
+k8s-check: setup-tests ## Check the manifests in k8s/ (needs kubectl)
 	$(BIN)/pytest tests/k8s $(ARGS)
 
 protos: $(PROTO_MODULES) ## Generate the Python code of the protos

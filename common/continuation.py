@@ -86,7 +86,8 @@ class Continuation:
     def restart(self) -> None:
         """The answer will be told again from its beginning."""
         self._retold = True
-        self._told = _Extent()
+        nothing = _Extent()
+        self._told = self._passed if nothing.covers(self._passed) else nothing
 
     def resumption(self) -> generation_pb2.Resumption:
         """Give what another router needs to go on."""

@@ -249,19 +249,32 @@ def rpc_errors() -> Iterator[None]:
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> PaddockError:
     """Read the typed error out of a call's status."""
-    for key, value in error.trailing_metadata() or ():
-        if key == "grpc-status-details-bin" and isinstance(value, bytes):
-            typed = _from_details(Status.FromString(value), error.details() or "")
-            if typed:
-                return typed
-    kind = BY_STATUS.get(error.code(), Internal)
-    if kind is Interrupted or error.details() == BROKEN_STREAM:
-        kind = Interrupted
+    if typed := _typed(error):
+        return typed
+    kind = _kind_of(error)
     if issubclass(kind, Unavailable):
         # gRPC's own text names our addresses, which are nobody's business.
         logger.warning("a service cannot be reached: %s", error.details())
         return kind("a service is not available; try again in a moment")
     return kind(error.details() or error.code().name)
+
+
+def is_cut_off(error: grpc.aio.AioRpcError) -> bool:
+    """Tell whether a call ended because its peer was lost, which did not say why."""
+    return _typed(error) is None and _kind_of(error) is Interrupted
+
+
+def _typed(error: grpc.aio.AioRpcError) -> PaddockError | None:
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            return _from_details(Status.FromString(value), error.details() or "")
+    return None
+
+
+def _kind_of(error: grpc.aio.AioRpcError) -> type[PaddockError]:
+    if error.details() == BROKEN_STREAM:
+        return Interrupted
+    return BY_STATUS.get(error.code(), Internal)
 
 
 def _from_details(status: Status, message: str) -> PaddockError | None:

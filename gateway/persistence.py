@@ -21,6 +21,9 @@ Response = TypeVar("Response")
 
 _FIRST_PAUSE = 0.05  # seconds
 _LONGEST_PAUSE = 1.0
+# Seconds after which a try that fails has been served, or has waited in a queue: that nobody
+# answers is known sooner.
+_SERVED = 20.0
 
 
 class Patience:
@@ -34,12 +37,13 @@ class Patience:
     def __init__(self, limit: float, total: float) -> None:
         self._limit = limit
         self._total = total
-        self._end = self._now() + total
+        self._tried = self._now()
+        self._end = self._tried + total
         self.renew()
 
     def renew(self) -> None:
         """It gets further: another interruption may last as long again."""
-        self._deadline = self._now() + self._limit
+        self._deadline: float | None = None  # of the interruption that it is in
         self._pause = _FIRST_PAUSE
 
     @property
@@ -54,12 +58,18 @@ class Patience:
             TimedOut: the request has taken too long.
             Unavailable: `error`; it is no interruption, or has lasted too long.
         """
-        if self._total and self._now() >= self._end:
+        now = self._now()
+        if self._total and now >= self._end:
             raise TimedOut(f"the request took longer than {self._total:g} s")
-        if not isinstance(error, Interrupted) or self._now() + self._pause > self._deadline:
+        if now - self._tried > _SERVED:
+            self.renew()
+        if self._deadline is None:
+            self._deadline = now + self._limit
+        if not isinstance(error, Interrupted) or now + self._pause > self._deadline:
             raise error
         await asyncio.sleep(self._pause)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        self._tried = self._now()
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -109,13 +119,14 @@ async def answer_events(
                     if event.HasField("completed"):
                         yield event
                         return
-                    trying.renew()
                     delta = event.delta
                     fresh = continuation.take(delta)
-                    if fresh is delta:
-                        yield _shown(event)
-                    elif fresh:
-                        yield _shown(inference_pb2.GenerateResponse(delta=fresh))
+                    if fresh is None:  # it has come before
+                        continue
+                    trying.renew()
+                    if fresh is not delta:
+                        event = inference_pb2.GenerateResponse(delta=fresh)
+                    yield _shown(event)
                 return
         except Unavailable as error:
             await trying.wait(error)

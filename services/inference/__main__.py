@@ -8,6 +8,7 @@ from common.rpc import Server, open_channel
 from common.settings import read_settings, seconds
 from protos.paddock.v1 import inference_pb2, inference_pb2_grpc, registry_pb2_grpc
 from services.inference.admission import Admission
+from services.inference.calls import Calls
 from services.inference.capacity import Capacities
 from services.inference.fleet import Fleet
 from services.inference.metrics import RouterMetrics
@@ -18,6 +19,10 @@ from services.inference.routing import AffinityRouting, RoundRobin
 from services.inference.scaling import Scaling
 from services.inference.servicer import InferenceServicer
 from services.inference.settings import InferenceSettings
+
+# Seconds before the end of the grace period, at most, at which what still runs is interrupted:
+# its callers are to hear of it.
+_LAST_WORDS = 1.0
 
 
 async def serve(settings: InferenceSettings, stop: asyncio.Event) -> None:
@@ -38,7 +43,8 @@ async def serve(settings: InferenceSettings, stop: asyncio.Event) -> None:
         resolver = Resolver(registry_pb2_grpc.RegistryServiceStub(channel))
         router = Router(resolver, fleet, admission, seconds(settings.load_timeout))
         server = Server()
-        servicer = InferenceServicer(router, fleet)
+        calls = Calls()
+        servicer = InferenceServicer(router, fleet, calls)
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, server.grpc)
         service = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
         server.metrics.register(RouterMetrics(admission, router, fleet))
@@ -51,10 +57,20 @@ async def serve(settings: InferenceSettings, stop: asyncio.Event) -> None:
             ]
             await server.set_serving(True)
             await stop.wait()
+            await server.set_serving(False)
+            await asyncio.sleep(seconds(settings.drain_delay))
             admission.leave()
-            await server.stop(seconds(settings.drain_timeout))
+            await _drain(server, calls, seconds(settings.drain_timeout))
             for task in following:
                 task.cancel()
+
+
+async def _drain(server: Server, calls: Calls, grace: float) -> None:
+    """Take no new calls; give those that run time to finish, and send the rest elsewhere."""
+    stopping = asyncio.create_task(server.stop(grace))
+    await asyncio.wait({stopping}, timeout=grace - min(_LAST_WORDS, grace / 4))
+    calls.interrupt()
+    await stopping
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -42,6 +42,14 @@ class _Line:
     duration: float = 0.0
     """Seconds that a request takes, on the mean."""
 
+    def begin(self, client: str) -> None:
+        self.admitted += 1
+        self.waiting.begin(client)
+
+    def end(self, client: str) -> None:
+        self.admitted -= 1
+        self.waiting.end(client)
+
 
 class Admission:
     """Holds requests back, so that clients take turns and a queue has an end.
@@ -62,8 +70,13 @@ class Admission:
         """Requests that found a full queue."""
 
     @asynccontextmanager
-    async def admit(self, weights: str, client: str, model: str = "") -> AsyncIterator[None]:
+    async def admit(
+        self, weights: str, client: str, model: str = ""
+    ) -> AsyncIterator[Callable[[], None]]:
         """Wait for a request's turn, and hold its place within the block.
+
+        It gives what frees the place before the end of the block, where the model has done
+        with the request by then.
 
         `model` is the name under which the weights are known to whoever looks at the queues.
 
@@ -77,14 +90,10 @@ class Admission:
         if line.waiting or line.admitted >= self._capacity(weights):
             await self._wait(weights, line, client)
         else:
-            line.admitted += 1
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            line.admitted -= 1
-            line.duration += (time.monotonic() - began - line.duration) / _MEMORY
-            self._call_up(weights, line)
+            line.begin(client)
+        with ExitStack() as place:
+            place.callback(self._free, weights, line, client, time.monotonic())
+            yield place.close
 
     async def follow(self, change: Callable[[], Awaitable[None]]) -> None:
         """Look after each change among the workers who can go ahead, until cancelled."""
@@ -102,7 +111,8 @@ class Admission:
         self._leaving = True
         for line in self._lines.values():
             while line.waiting:
-                turn = line.waiting.pop()
+                client, turn = line.waiting.pop()
+                line.waiting.end(client)
                 if not turn.done():
                     turn.set_exception(Interrupted("the router is shutting down"))
 
@@ -143,7 +153,7 @@ class Admission:
             line.waiting.discard(client, turn)
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 # Its turn had come just then.
-                line.admitted -= 1
+                line.end(client)
                 self._call_up(weights, line)
             if isinstance(error, TimeoutError):
                 raise TimedOut(
@@ -154,11 +164,19 @@ class Admission:
             del line.since[turn]
             self._forget(weights, line)
 
+    def _free(self, weights: str, line: _Line, client: str, began: float) -> None:
+        line.end(client)
+        duration = time.monotonic() - began
+        line.duration += (duration - line.duration) / (_MEMORY if line.duration else 1)
+        self._call_up(weights, line)
+
     def _call_up(self, weights: str, line: _Line) -> None:
         room = self._capacity(weights) if line.waiting else 0
         while line.waiting and line.admitted < room:
-            turn = line.waiting.pop()
-            if not turn.done():
+            client, turn = line.waiting.pop()
+            if turn.done():  # it has just been cancelled
+                line.waiting.end(client)
+            else:
                 line.admitted += 1
                 turn.set_result(None)
         self._forget(weights, line)

@@ -12,6 +12,10 @@ from services.inference.worker_client import WorkerClient
 # A request that brings down every worker it is started on must not go round for ever.
 _MAX_LOSSES = 3
 
+# Seconds from the second loss on: when this process was held up, it loses all of its workers at
+# once, and knows a moment later.
+_LOSS_PAUSE = 0.3
+
 # Seconds after which a worker's status shows what it knew when it refused.
 _STATUS_LAG = 0.5
 
@@ -20,7 +24,7 @@ class Attempts:
     """Names one worker after another, until one serves the request or hope is lost.
 
     Workers that refused are left out until one of them may have room; all waiting ends
-    `timeout` seconds after the request began or last got further.
+    `timeout` seconds after the request began, got further, or lost its worker.
     """
 
     def __init__(
@@ -34,7 +38,8 @@ class Attempts:
         self._refused_in: Hashable = None  # what `room` was at the first of them
         self._progress = 0
         self._error: PaddockError = Unavailable("no worker is available; try again later")
-        self._begin()
+        self._losses = 0
+        self._extend()
 
     async def next_worker(self) -> WorkerClient:
         """Wait for the worker to try next.
@@ -44,6 +49,8 @@ class Attempts:
         """
         try:
             async with asyncio.timeout_at(self._deadline):
+                if self._losses > 1:
+                    await asyncio.sleep(_LOSS_PAUSE)
                 while True:
                     worker = await self._fleet.place(self._wanted, self._refusals, self._prefix)
                     if worker:
@@ -64,8 +71,10 @@ class Attempts:
         self._error = Unavailable(error.message) if isinstance(error, Interrupted) else error
         if progress > self._progress:
             self._progress = progress
-            self._begin()
+            self._losses = 0
+            self._extend()
         if isinstance(error, WorkerLost):
+            self._extend()
             self._losses += 1
             if self._losses >= _MAX_LOSSES:
                 raise error
@@ -76,8 +85,7 @@ class Attempts:
         else:
             raise error
 
-    def _begin(self) -> None:
-        self._losses = 0
+    def _extend(self) -> None:
         self._deadline = asyncio.get_running_loop().time() + self._timeout
 
     async def _wait_for_room(self) -> None:

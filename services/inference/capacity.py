@@ -33,20 +33,22 @@ class Capacities:
 def capacity(candidates: Sequence[Candidate], weights: str) -> int:
     """Count what a model's engines run at once, but for what other routers have on them.
 
-    At least one, which loads the model where no engine is ready.
+    At least one, which loads the model where no engine is ready; and what this router has on
+    workers that leave, which is to keep nothing from going ahead on the others.
     """
-    slots = others = 0
+    slots = others = leaving = 0
     for candidate in candidates:
+        own = sum(
+            count for wanted, count in candidate.in_flight.items() if wanted.weights == weights
+        )
         if candidate.draining:
+            leaving += own
             continue
         ready = [
             held.slots
             for held in candidate.held
             if held.wanted.weights == weights and held.state == READY
         ]
-        own = sum(
-            count for wanted, count in candidate.in_flight.items() if wanted.weights == weights
-        )
         slots += max(ready, default=0)
         others += max(candidate.load(weights) - own, 0)
-    return max(slots - others, int(slots * _SHARE), 1)
+    return max(slots - others, int(slots * _SHARE), 1) + leaving

@@ -42,7 +42,7 @@ class Wanted(NamedTuple):
 
 def wanted_by(spec: model_pb2.ModelSpec) -> Wanted:
     """Tell what a model needs."""
-    size = sum(file.size for file in spec.files)
+    size = sum([file.size for file in spec.files])
     return Wanted(spec.weights, spec.HasField("adapter"), size)
 
 

@@ -1,6 +1,7 @@
 """What a name stands for, by the Registry; for a while also when it cannot be asked."""
 
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,22 +14,28 @@ logger = logging.getLogger(__name__)
 
 _MOST = 1024  # names that are remembered
 _TRUSTED = 60.0  # seconds for which an answer stands in for the Registry's next one
+_PATIENCE = 2.0  # seconds that the Registry may take where there is such an answer
+_LONGEST = 30.0  # seconds that it may take where there is none
+_PAUSE = 1.0  # seconds for which it is not asked again where there is one
 
 
 class Resolver:
     """Asks the Registry for each request, so that a model that was replaced is never served.
 
     Only where no Registry answers, what it last said holds for a minute more: models that run
-    go on being served while it is away.
+    go on being served while it is away, and no request waits long for it.
     """
 
     def __init__(
         self,
         registry: registry_pb2_grpc.RegistryServiceStub,
         clock: Callable[[], float] = time.monotonic,
+        patience: float = _PATIENCE,
     ) -> None:
         self._registry = registry
         self._clock = clock
+        self._patience = patience
+        self._away_until = -math.inf
         self._answers: OrderedDict[str, tuple[float, registry_pb2.ResolvedModel]] = OrderedDict()
 
     async def resolve(self, model: str) -> registry_pb2.ResolvedModel:
@@ -38,22 +45,29 @@ class Resolver:
             ModelNotFound: nothing has that name.
             Unavailable: the Registry does not answer, and has not for a minute.
         """
+        known = self._known(model)
+        if known and self._clock() < self._away_until:
+            return known
         try:
-            with rpc_errors():
-                answer = await self._registry.Resolve(registry_pb2.ResolveRequest(model=model))
-        except Unavailable as error:
-            return self._remembered(model, error)
+            answer = await self._ask(model, self._patience if known else _LONGEST)
+        except Unavailable:
+            if known is None:
+                raise
+            if self._clock() >= self._away_until:
+                logger.warning("the registry does not answer: serving %s as it was", model)
+            self._away_until = self._clock() + _PAUSE
+            return known
         self._answers[model] = self._clock(), answer
         self._answers.move_to_end(model)
         if len(self._answers) > _MOST:
             self._answers.popitem(last=False)
         return answer
 
-    def _remembered(self, model: str, error: Unavailable) -> registry_pb2.ResolvedModel:
-        if model not in self._answers:
-            raise error
-        answered_at, answer = self._answers[model]
-        if self._clock() - answered_at > _TRUSTED:
-            raise error
-        logger.warning("the registry does not answer: serving %s as it was", model)
-        return answer
+    async def _ask(self, model: str, timeout: float) -> registry_pb2.ResolvedModel:
+        with rpc_errors():
+            request = registry_pb2.ResolveRequest(model=model)
+            return await self._registry.Resolve(request, timeout=timeout)
+
+    def _known(self, model: str) -> registry_pb2.ResolvedModel | None:
+        answered_at, answer = self._answers.get(model, (-math.inf, None))
+        return answer if self._clock() - answered_at <= _TRUSTED else None

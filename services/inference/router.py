@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from common.continuation import Continuation
@@ -28,6 +30,18 @@ from services.inference.worker_client import WorkerClient
 
 T = TypeVar("T")
 Work = worker_pb2.StartSequence | worker_pb2.RenderSequenceRequest | worker_pb2.LoadModelRequest
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer on its way, by one worker after another where the first are lost."""
+
+    start: worker_pb2.StartSequence
+    keep_alive: int | None
+    prefix: Prefix
+    continuation: Continuation
+    free: Callable[[], None]
+    """Gives its place to the next request."""
 
 
 class Router:
@@ -61,9 +75,9 @@ class Router:
         )
         keep_alive = request.keep_alive if request.HasField("keep_alive") else None
         spec = model.spec
-        async with self._admission.admit(spec.weights, request.client, spec.name):
-            events = self._run(start, keep_alive, prefix, continuation)
-            async with aclosing(events):
+        async with self._admission.admit(spec.weights, request.client, spec.name) as free:
+            answer = _Answer(start, keep_alive, prefix, continuation, free)
+            async with aclosing(self._run(answer)) as events:
                 async for event in events:
                     yield event
 
@@ -124,27 +138,23 @@ class Router:
             *(worker.unload(digest) for worker in self._fleet.reachable() for digest in digests)
         )
 
-    async def _run(
-        self,
-        start: worker_pb2.StartSequence,
-        keep_alive: int | None,
-        prefix: Prefix,
-        continuation: Continuation,
-    ) -> AsyncGenerator[Event, None]:
-        attempts = Attempts(self._fleet, wanted_by(start.spec), self._load_timeout, prefix)
+    async def _run(self, answer: _Answer) -> AsyncGenerator[Event, None]:
+        start, continuation = answer.start, answer.continuation
+        attempts = Attempts(self._fleet, wanted_by(start.spec), self._load_timeout, answer.prefix)
         while True:
             worker = await attempts.next_worker()
-            self._keep(start, keep_alive, worker)
+            self._keep(start, answer.keep_alive, worker)
             start.tokens[:] = continuation.tokens
             began = time.monotonic()
             try:
-                async with worker.sequence(start) as sequence:
+                async with worker.sequence(start, partial(_complete, answer)) as sequence:
                     while True:
                         event = await sequence.receive()
                         if isinstance(event, generation_pb2.Completed):
-                            seconds = time.monotonic() - began
-                            self._fleet.served(prefix, worker.address, seconds, event.context)
-                            continuation.complete(event.usage)
+                            seconds = sequence.ended_at - began
+                            self._fleet.served(
+                                answer.prefix, worker.address, seconds, event.context
+                            )
                             yield event
                             return
                         if fresh := continuation.take(event):
@@ -173,3 +183,9 @@ class Router:
             work.ClearField("keep_alive")
         else:
             work.keep_alive = asked
+
+
+def _complete(answer: _Answer, completed: generation_pb2.Completed) -> None:
+    """Take note that the last of an answer has come, though it may be read much later."""
+    answer.continuation.complete(completed.usage)
+    answer.free()

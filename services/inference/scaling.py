@@ -72,18 +72,16 @@ def hot_models(candidates: Iterable[Candidate], waiting: Waiting, scaling: Scali
     While one of a model's engines loads, it needs no other.
     """
     usable = [candidate for candidate in candidates if not candidate.draining]
-    weights = {held.wanted.weights for candidate in usable for held in candidate.held}
+    engines: dict[str, list[tuple[Candidate, Held]]] = {}
+    for candidate in usable:
+        for held in candidate.held:
+            engines.setdefault(held.wanted.weights, []).append((candidate, held))
     hot: list[tuple[float, Held]] = []
-    for name in sorted(weights):
-        engines = [
-            (candidate, held)
-            for candidate in usable
-            for held in candidate.held
-            if held.wanted.weights == name
-        ]
-        heat = _heat(usable, engines, waiting, scaling)
+    for weights in sorted(engines.keys() - _coming(usable)):
+        heat = _heat(engines[weights], waiting, scaling)
         if heat is not None:
-            hot.append((heat, max((held for _, held in engines), key=lambda held: held.load)))
+            busiest = max((held for _, held in engines[weights]), key=lambda held: held.load)
+            hot.append((heat, busiest))
     return [held for _, held in sorted(hot, key=lambda entry: -entry[0])]
 
 
@@ -107,10 +105,7 @@ def next_replica(
 
 
 def _heat(
-    candidates: Iterable[Candidate],
-    engines: Sequence[tuple[Candidate, Held]],
-    waiting: Waiting,
-    scaling: Scaling,
+    engines: Sequence[tuple[Candidate, Held]], waiting: Waiting, scaling: Scaling
 ) -> float | None:
     """Give a model's load as a share of its slots; None where it needs no other replica."""
     if any(held.state != READY for _, held in engines):
@@ -118,8 +113,6 @@ def _heat(
     if scaling.most and len(engines) >= scaling.most:
         return None
     wanted = engines[0][1].wanted
-    if any(_is_coming(candidate, wanted) for candidate in candidates):
-        return None
     slots = sum(held.slots for _, held in engines)
     load = sum({it.address: it.load(wanted.weights) for it, _ in engines}.values())
     queued = waiting(wanted)
@@ -128,11 +121,14 @@ def _heat(
     return (load + queued) / max(slots, 1)
 
 
-def _is_coming(candidate: Candidate, wanted: Wanted) -> bool:
-    """Tell whether this router has asked for a model that the worker does not show yet."""
-    return not any(held.wanted.weights == wanted.weights for held in candidate.held) and any(
-        other.weights == wanted.weights for other in candidate.in_flight
-    )
+def _coming(candidates: Iterable[Candidate]) -> set[str]:
+    """Name the models that this router has asked for on workers that do not show them yet."""
+    coming: set[str] = set()
+    for candidate in candidates:
+        if candidate.in_flight:
+            held = {held.wanted.weights for held in candidate.held}
+            coming.update(it.weights for it in candidate.in_flight if it.weights not in held)
+    return coming
 
 
 def _is_idle(candidate: Candidate, wanted: Wanted) -> bool:

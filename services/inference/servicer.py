@@ -5,6 +5,7 @@ from contextlib import aclosing
 from typing import Any
 
 from protos.paddock.v1 import generation_pb2, inference_pb2, inference_pb2_grpc
+from services.inference.calls import Calls
 from services.inference.fleet import Fleet
 from services.inference.router import Router
 from services.inference.running import running_models
@@ -13,14 +14,15 @@ from services.inference.running import running_models
 class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     """Answers the RPCs of `inference.proto`."""
 
-    def __init__(self, router: Router, fleet: Fleet) -> None:
+    def __init__(self, router: Router, fleet: Fleet, calls: Calls) -> None:
         self._router = router
         self._fleet = fleet
+        self._calls = calls
 
     async def Generate(
         self, request: inference_pb2.GenerateRequest, context: Any
     ) -> AsyncIterator[inference_pb2.GenerateResponse]:
-        async with aclosing(self._router.generate(request)) as events:
+        async with self._calls.running(), aclosing(self._router.generate(request)) as events:
             async for event in events:
                 if isinstance(event, generation_pb2.Completed):
                     yield inference_pb2.GenerateResponse(completed=event)
@@ -30,17 +32,20 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     async def Render(
         self, request: inference_pb2.GenerateRequest, context: Any
     ) -> generation_pb2.RenderedPrompt:
-        return await self._router.render(request)
+        async with self._calls.running():
+            return await self._router.render(request)
 
     async def Embed(
         self, request: inference_pb2.EmbedRequest, context: Any
     ) -> inference_pb2.EmbedResponse:
-        return await self._router.embed(request)
+        async with self._calls.running():
+            return await self._router.embed(request)
 
     async def Load(
         self, request: inference_pb2.LoadRequest, context: Any
     ) -> inference_pb2.LoadResponse:
-        return inference_pb2.LoadResponse(load_duration=await self._router.load(request))
+        async with self._calls.running():
+            return inference_pb2.LoadResponse(load_duration=await self._router.load(request))
 
     async def Unload(
         self, request: inference_pb2.UnloadRequest, context: Any

@@ -43,8 +43,11 @@ class InferenceSettings(ServiceSettings):
     load_timeout: Duration = "5m"
     """How long a request waits for a worker that can take it."""
 
+    drain_delay: Duration = "0s"
+    """How long to go on accepting after SIGTERM, while health checks already say no."""
+
     drain_timeout: Duration = "30s"
-    """How long running requests may take to finish after SIGTERM."""
+    """How long running requests may take to finish here, before they go on elsewhere."""
 
     @property
     def workers(self) -> list[str]:

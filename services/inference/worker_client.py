@@ -4,14 +4,15 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import count
 
 import grpc
 
 from common.errors import Interrupted, PaddockError, WorkerLost
-from common.rpc import open_channel, rpc_errors
+from common.rpc import from_rpc_error, is_cut_off, open_channel
 from protos.paddock.v1 import generation_pb2, inference_pb2, model_pb2, worker_pb2, worker_pb2_grpc
+from services.inference.commands import Commands
 from services.inference.placement import Wanted, wanted_by
 from services.inference.sequence import Sequence
 
@@ -25,8 +26,9 @@ _LONGEST_SILENCE = 30.0
 class WorkerClient:
     """Watches a worker for as long as it lives and again when it comes back.
 
-    `status` is None while the worker cannot be reached; whatever ran on it then has
-    failed with `WorkerLost`. `in_flight` counts this router's requests by what they need.
+    `status` is None while the worker cannot be reached; whatever it was asked for has then
+    failed, with `WorkerLost` or, where it was leaving, `Interrupted`. `in_flight` counts this
+    router's requests that it has not done with, by what they need.
     """
 
     def __init__(
@@ -38,9 +40,11 @@ class WorkerClient:
         self._on_change = on_change
         self._channel = open_channel(address, retry=False)
         self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
+        self._leaves = False
+        self._calls: set[grpc.aio.Call] = set()
         self._sequences: dict[int, Sequence] = {}
         self._numbers = count(1)
-        self._commands: asyncio.Queue[worker_pb2.RunRequest] = asyncio.Queue()
+        self._commands = Commands()
         self.in_flight: Counter[Wanted] = Counter()
 
     async def aclose(self) -> None:
@@ -48,62 +52,112 @@ class WorkerClient:
         await self._channel.close()
 
     @asynccontextmanager
-    async def sequence(self, start: worker_pb2.StartSequence) -> AsyncIterator[Sequence]:
+    async def sequence(
+        self,
+        start: worker_pb2.StartSequence,
+        on_completed: Callable[[generation_pb2.Completed], None] | None = None,
+    ) -> AsyncIterator[Sequence]:
         """Run a sequence; leaving the block before its end cancels it on the worker.
+
+        `on_completed` is called at its successful end, which its reader may see much later.
 
         Raises:
             Interrupted: the worker has just been lost.
         """
         if self.status is None:
             raise Interrupted("a worker is not available; try again in a moment")
-        sequence = Sequence(next(self._numbers))
+        counted = ExitStack()
+
+        def end(completed: generation_pb2.Completed | None) -> None:
+            counted.close()
+            if completed is not None and on_completed is not None:
+                on_completed(completed)
+
+        sequence = Sequence(next(self._numbers), end)
         start.sequence = sequence.number
-        self._sequences[sequence.number] = sequence
-        self._commands.put_nowait(worker_pb2.RunRequest(start=start))
-        try:
-            with self._counted(start.spec):
+        with counted:
+            counted.enter_context(self._counted(start.spec))
+            self._sequences[sequence.number] = sequence
+            self._commands.start(start)
+            try:
                 yield sequence
-        finally:
-            if self._sequences.pop(sequence.number, None) and not sequence.ended:
-                cancel = worker_pb2.CancelSequence(sequence=sequence.number)
-                self._commands.put_nowait(worker_pb2.RunRequest(cancel=cancel))
+            finally:
+                del self._sequences[sequence.number]
+                if not sequence.ended:
+                    self._commands.cancel(sequence.number)
 
     async def load(self, request: worker_pb2.LoadModelRequest) -> None:
         """Load a model and wait until it is ready."""
-        with rpc_errors(), self._counted(request.spec):
-            async for _ in self._stub.Load(request):
+        call = self._stub.Load(request)
+        with self._counted(request.spec), self._calling(call):
+            async for _ in call:
                 pass
 
     async def unload(self, digest: str) -> None:
-        """Unload a model once what runs on it has ended."""
-        with rpc_errors():
-            await self._stub.Unload(worker_pb2.UnloadModelRequest(digest=digest))
+        """Unload a model once what runs on it has ended; a worker that is lost holds none."""
+        call = self._stub.Unload(worker_pb2.UnloadModelRequest(digest=digest))
+        with suppress(WorkerLost, Interrupted), self._calling(call):
+            await call
 
     async def render(
         self, request: worker_pb2.RenderSequenceRequest
     ) -> generation_pb2.RenderedPrompt:
         """Make a request's prompt; the model is loaded first where it is not."""
-        with rpc_errors(), self._counted(request.spec):
-            return await self._stub.Render(request)
+        call = self._stub.Render(request)
+        with self._counted(request.spec), self._calling(call):
+            return await call
 
     async def embed(self, request: worker_pb2.EmbedSequencesRequest) -> inference_pb2.EmbedResponse:
         """Embed texts with a model, which is loaded first where it is not."""
-        with rpc_errors(), self._counted(request.spec):
-            return await self._stub.Embed(request)
+        call = self._stub.Embed(request)
+        with self._counted(request.spec), self._calling(call):
+            return await call
 
     async def follow(self) -> None:
         """Watch the worker, however often it comes and goes, until cancelled."""
         while True:
+            # A task of its own: where a cancellation meets a loss, a task group tells of the loss.
+            connection = asyncio.create_task(self._connect())
             try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._watch())
-                    group.create_task(self._run())
-            except* (grpc.aio.AioRpcError, asyncio.InvalidStateError) as group_error:
-                if self.status is not None:
-                    logger.warning("lost worker %s: %s", self.address, _reason(group_error))
+                await asyncio.wait({connection})
             finally:
-                self._lose()
+                connection.cancel()
+                await asyncio.wait({connection})
+            connection.result()
             await asyncio.sleep(_RECONNECT_DELAY)
+
+    async def _connect(self) -> None:
+        """Watch the worker until it is lost."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch())
+                group.create_task(self._run())
+        except* (grpc.aio.AioRpcError, asyncio.InvalidStateError) as group_error:
+            if self.status is not None:
+                logger.warning("lost worker %s: %s", self.address, _reason(group_error))
+        finally:
+            self._lose()
+
+    @contextmanager
+    def _calling(self, call: grpc.aio.Call) -> Iterator[None]:
+        """Wait for a call within the block; it ends when the worker is lost.
+
+        Raises:
+            WorkerLost: the worker was lost, and this may be why.
+            Interrupted: it has left.
+            PaddockError: it ended the call itself.
+        """
+        self._calls.add(call)
+        try:
+            yield
+        except grpc.aio.AioRpcError as error:
+            raise self._loss() if is_cut_off(error) else from_rpc_error(error) from error
+        except asyncio.CancelledError:
+            if _is_canceled():
+                raise
+            raise self._loss() from None  # the call was canceled, and not its caller
+        finally:
+            self._calls.discard(call)
 
     @contextmanager
     def _counted(self, spec: model_pb2.ModelSpec) -> Iterator[None]:
@@ -122,6 +176,7 @@ class WorkerClient:
             if self.status is None:
                 logger.info("found worker %s (%s)", self.address, status.worker)
             self.status = status
+            self._leaves = status.draining
             self._on_change()
         raise _ended("the worker ended the stream")
 
@@ -151,16 +206,19 @@ class WorkerClient:
         self, call: "grpc.aio.StreamStreamCall[worker_pb2.RunRequest, worker_pb2.RunResponse]"
     ) -> None:
         while True:
-            await call.write(await self._commands.get())
+            await call.write(await self._commands.take())
 
     def _lose(self) -> None:
         self.status = None
-        while not self._commands.empty():
-            self._commands.get_nowait()
-        error: PaddockError = WorkerLost()
+        self._commands.clear()
+        for call in self._calls:
+            call.cancel()
         for sequence in self._sequences.values():
-            sequence.fail(error)
+            sequence.fail(self._loss())
         self._on_change()
+
+    def _loss(self) -> PaddockError:
+        return Interrupted("the worker has left") if self._leaves else WorkerLost()
 
 
 def _ended(details: str) -> grpc.aio.AioRpcError:
@@ -170,6 +228,12 @@ def _ended(details: str) -> grpc.aio.AioRpcError:
         grpc.aio.Metadata(),
         details=details,
     )
+
+
+def _is_canceled() -> bool:
+    """Tell whether the task that runs has been asked to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _reason(group: BaseException) -> str:

@@ -91,6 +91,16 @@ def test_what_came_before_gives_nothing() -> None:
     assert continuation.take(answer()[0]) is None
 
 
+@pytest.mark.parametrize("begun", [0, 4])
+def test_what_the_prompt_took_is_passed_on_once(begun: int) -> None:
+    continuation = Continuation()
+    passed = [continuation.take(delta) for delta in answer()[:begun]]
+    continuation.restart()
+    passed += [continuation.take(delta) for delta in answer()]
+    told = [delta.usage for delta in passed if delta and delta.HasField("usage")]
+    assert [usage.prompt_tokens for usage in told] == [7]
+
+
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_durations_of_an_answer_that_moved(elsewhere: bool) -> None:
     clock = Clock()

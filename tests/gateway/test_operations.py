@@ -138,4 +138,5 @@ async def test_ready_when_all_services_take_work(world: World) -> None:
     assert "blob, registry, inference" in await text(world, "/readyz", 503)
     await world.backend.server.stop(0)
     await text(world, "/readyz", 503)
+    assert await text(world, "/readyz/gateway") == "ok"
     assert await text(world, "/healthz") == "ok"

@@ -48,6 +48,7 @@ class Leaving(FakeInference):
         self, request: inference_pb2.EmbedRequest, context: Context
     ) -> inference_pb2.EmbedResponse:
         self.embeds += 1
+        await self.hold.wait()
         if self.leaves_after:
             self.leaves_after.pop()
             raise self.error
@@ -111,6 +112,13 @@ async def test_who_is_interrupted_for_too_long_is_told(world: World, leaving: Le
     assert lines[-1] == {"error": "the router is shutting down"}
 
 
+async def test_what_is_only_told_again_gives_no_hope(world: World, leaving: Leaving) -> None:
+    leaving.leaves_after = [2] * 100
+    lines = await world.lines("/api/generate", PROMPT)
+    assert content(lines[:-1]) == "one two "
+    assert lines[-1] == {"error": "the router is shutting down"}
+
+
 async def test_an_interruption_before_the_beginning_is_a_503(
     world: World, leaving: Leaving
 ) -> None:
@@ -119,6 +127,20 @@ async def test_an_interruption_before_the_beginning_is_a_503(
         assert response.status == 503
         assert response.headers["Retry-After"] == "1"
         assert await response.json() == {"error": "the router is shutting down"}
+
+
+@pytest.mark.parametrize("path", ["/api/generate", "/api/embed"])
+async def test_how_long_it_was_served_before_does_not_count(
+    world: World, leaving: Leaving, path: str
+) -> None:
+    leaving.leaves_after = [0]
+    leaving.hold.clear()
+    asking = asyncio.create_task(world.post(path, {**PROMPT, "input": "abc", "stream": False}))
+    await asyncio.sleep(1.3)  # longer than an interruption may last
+    leaving.hold.set()
+    status, _ = await asking
+    assert status == 200
+    assert not leaving.leaves_after
 
 
 async def test_other_errors_are_final(world: World, leaving: Leaving) -> None:

@@ -92,12 +92,14 @@ async def test_an_endless_stream_is_cut_after_the_grace_period(
 @pytest.mark.parametrize("running", [["--drain-delay", "1s"]], indirect=True)
 async def test_readiness_goes_before_the_listener(running: Process) -> None:
     async with aiohttp.ClientSession(running.url) as http:
-        async with http.get("/readyz") as response:
-            assert response.status == 200
+        for path in ("/readyz", "/readyz/gateway"):
+            async with http.get(path) as response:
+                assert response.status == 200
         running.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.2)
-        async with http.get("/readyz") as response:
-            assert response.status == 503
+        for path in ("/readyz", "/readyz/gateway"):
+            async with http.get(path) as response:
+                assert response.status == 503
         async with http.post("/api/generate", json=PROMPT) as response:
             assert '"done":true' in await response.text()
     assert await asyncio.wait_for(running.process.wait(), 5) == 0

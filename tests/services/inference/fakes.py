@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import grpc
+
 from common.changes import Changes
 from common.errors import (
     Interrupted,
@@ -39,10 +41,16 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
 
     def __init__(self, **models: registry_pb2.ResolvedModel) -> None:
         self.models = models
+        self.stalls = False
+        """It takes questions and never answers."""
+        self.asked = 0
 
     async def Resolve(
         self, request: registry_pb2.ResolveRequest, context: Any
     ) -> registry_pb2.ResolvedModel:
+        self.asked += 1
+        if self.stalls:
+            await asyncio.Event().wait()
         if request.model not in self.models:
             raise ModelNotFound(f"model '{request.model}' not found")
         return self.models[request.model]
@@ -55,13 +63,16 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
         self.name = name
         self.room = room
         self.step = 0.001
+        self.load_time = 0.0
         self.refuse_to_load = False
         self.leaves = False
         """It serves no embeddings any more."""
+        self.breaks = 0
+        """So many embeddings break the connection; each counts down."""
         self.leaves_after: list[tuple[int, PaddockError]] = []
         """After so many words of an answer it fails with an error, each entry once."""
         self.models: dict[str, worker_pb2.WorkerModel] = {}
-        self.running: dict[int, asyncio.Task[None]] = {}
+        self.running: set[asyncio.Task[None]] = set()
         self.canceled: list[int] = []
         self.started: list[worker_pb2.StartSequence] = []
         self.rendered: list[worker_pb2.RenderSequenceRequest] = []
@@ -78,7 +89,6 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
         """End at once, as a killed process does."""
         await self._server.stop(0)
         self.models.clear()
-        self.running.clear()
 
     async def Watch(
         self, request: worker_pb2.WatchRequest, context: Any
@@ -97,15 +107,18 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
         self, request_iterator: AsyncIterator[worker_pb2.RunRequest], context: Any
     ) -> AsyncIterator[worker_pb2.RunResponse]:
         outbox: asyncio.Queue[worker_pb2.SequenceUpdate] = asyncio.Queue()
+        tasks: dict[int, asyncio.Task[None]] = {}
 
         async def receive() -> None:
             async for request in request_iterator:
                 if request.HasField("start"):
                     self.started.append(request.start)
                     task = asyncio.create_task(self._answer(request.start, outbox))
-                    self.running[request.start.sequence] = task
+                    tasks[request.start.sequence] = task
+                    self.running.add(task)
+                    task.add_done_callback(self.running.discard)
                 else:
-                    self.running.pop(request.cancel.sequence).cancel()
+                    tasks[request.cancel.sequence].cancel()
                     self.canceled.append(request.cancel.sequence)
 
         receiver = asyncio.create_task(receive())
@@ -113,7 +126,8 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
             while True:
                 yield worker_pb2.RunResponse(updates=[await outbox.get()])
         finally:
-            receiver.cancel()
+            for task in (receiver, *tasks.values()):
+                task.cancel()
 
     async def _answer(
         self,
@@ -146,9 +160,10 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
             usage=generation_pb2.Usage(completion_tokens=len(words)),
         )
         outbox.put_nowait(worker_pb2.SequenceUpdate(sequence=number, completed=completed))
-        self.running.pop(number)
 
     async def load(self, spec: model_pb2.ModelSpec) -> None:
+        if self.load_time and spec.weights not in self.models:
+            await asyncio.sleep(self.load_time)
         if self.refuse_to_load:
             raise LoadFailed("no such architecture")
         if spec.weights not in self.models and len(self.models) >= self.room:
@@ -189,6 +204,9 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
     ) -> inference_pb2.EmbedResponse:
         if self.leaves:
             raise Interrupted("the worker is shutting down")
+        if self.breaks:
+            self.breaks -= 1
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "as gRPC says it of a lost peer")
         self.embedded.append(request.request)
         vectors = [
             inference_pb2.Embedding(values=[float(len(text))]) for text in request.request.inputs

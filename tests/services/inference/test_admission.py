@@ -77,7 +77,30 @@ async def test_a_place_that_is_free_goes_to_the_next_client() -> None:
         while it.running:
             order += it.running
             await it.end(it.running[0])
-        assert order == ["a1", "a2", "b1", "a3"]
+        assert order == ["a1", "b1", "a2", "a3"]
+
+
+async def test_a_place_can_be_freed_before_the_block_ends() -> None:
+    async with line() as it:
+        async with it.admission.admit(MODEL, "a") as free:
+            await it.arrive("b1", "b2")
+            free()
+            free()
+            await settle()
+            assert it.running == ["b1"]
+        await settle()
+        assert it.running == ["b1"]
+
+
+async def test_a_client_with_few_requests_is_not_held_up_by_one_with_many() -> None:
+    async with line(slots=4) as it:
+        await it.arrive(*(f"a{number}" for number in range(20)))
+        await it.arrive("b1", "b2", "b3")
+        await it.end("a0")
+        await it.end("a1")
+        assert it.running == ["a2", "a3", "b1", "b2"]
+        await it.end("a2")
+        assert it.running == ["a3", "b1", "b2", "a4"]
 
 
 async def test_nobody_overtakes_the_queue() -> None:
@@ -87,7 +110,7 @@ async def test_nobody_overtakes_the_queue() -> None:
         await it.arrive("b1")
         assert it.running == ["a1"]
         await it.end("a1")
-        assert it.running == ["a2", "b1"]
+        assert it.running == ["b1", "a2"]
 
 
 async def test_room_that_comes_later_is_used() -> None:

@@ -140,3 +140,20 @@ async def test_embedding_goes_elsewhere(cluster: Cluster) -> None:
     leaving.leaves = True
     answer = await cluster.router.embed(inference_pb2.EmbedRequest(model="one", inputs=["abc"]))
     assert answer.embeddings[0].values == [3.0]
+
+
+async def test_an_embedding_that_kills_every_worker_ends(cluster: Cluster) -> None:
+    cluster.models["one"].spec.capabilities.append("embedding")
+    for worker in cluster.workers:
+        worker.breaks = 100
+    with pytest.raises(WorkerLost, match="model runner has unexpectedly stopped"):
+        await cluster.router.embed(inference_pb2.EmbedRequest(model="one", inputs=["abc"]))
+    assert sum(100 - worker.breaks for worker in cluster.workers) == 3
+
+
+async def test_an_embedding_survives_a_worker_that_dies(cluster: Cluster) -> None:
+    cluster.models["one"].spec.capabilities.append("embedding")
+    for worker in cluster.workers:
+        worker.breaks = 1
+    answer = await cluster.router.embed(inference_pb2.EmbedRequest(model="one", inputs=["abc"]))
+    assert answer.embeddings[0].values == [3.0]

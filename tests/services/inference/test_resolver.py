@@ -35,7 +35,8 @@ async def resolver(
         await server.stop(0)
 
     async with open_channel(address, retry=False) as channel:
-        yield Resolver(registry_pb2_grpc.RegistryServiceStub(channel), clock), registry, die
+        stub = registry_pb2_grpc.RegistryServiceStub(channel)
+        yield Resolver(stub, clock, patience=0.1), registry, die
     await server.stop(0)
 
 
@@ -61,3 +62,17 @@ async def test_without_a_registry_its_last_word_holds_for_a_minute(tmp_path: Pat
         clock.now = 61
         with pytest.raises(Unavailable):
             await it.resolve("one")
+
+
+async def test_a_registry_that_stalls_costs_one_request_a_moment(tmp_path: Path) -> None:
+    clock = Clock()
+    async with resolver(tmp_path, clock) as (it, registry, _):
+        await it.resolve("one")
+        registry.stalls = True
+        for _ in range(5):
+            assert (await it.resolve("one")).spec.digest == "d-one"
+        assert registry.asked == 2
+        clock.now = 2
+        registry.stalls = False
+        registry.models["one"].spec.digest = "another"
+        assert (await it.resolve("one")).spec.digest == "another"

@@ -220,8 +220,10 @@ async def test_what_a_model_cannot_do_is_refused_before_any_worker_is_asked(
 async def test_a_prompt_is_rendered_as_it_would_be_answered(cluster: Cluster) -> None:
     cluster.models["one"].system = "Be brief."
     cluster.models["one"].spec.capabilities.append("thinking")
-    await cluster.router.render(question("one", "x"))
-    await cluster.ask("one", "x")
+    asked = question("one", "x")
+    asked.generation.options.seed = 7
+    await cluster.router.render(asked)
+    assert [event async for event in cluster.router.generate(asked)]
     (rendered,) = [asked for worker in cluster.workers for asked in worker.rendered]
     (started,) = [asked for worker in cluster.workers for asked in worker.started]
     assert rendered.generation == started.generation
