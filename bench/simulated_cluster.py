@@ -16,7 +16,8 @@ from pathlib import Path
 from pydantic import Field
 
 from common.process import run_process
-from common.rpc import Server, open_channel
+from common.rpc import open_channel
+from common.server import Server
 from common.settings import read_settings
 from protos.paddock.v1 import blob_pb2_grpc, worker_pb2, worker_pb2_grpc
 from workers.cache import FileCache

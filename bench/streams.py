@@ -22,7 +22,8 @@ import uvloop
 from bench.cluster import Processes
 from bench.load import percentile
 from bench.simulated_cluster import SERVICE, addresses
-from common.rpc import Server, is_serving, open_channel
+from common.rpc import is_serving, open_channel
+from common.server import Server
 from protos.paddock.v1 import (
     generation_pb2,
     inference_pb2,

@@ -1,26 +1,22 @@
-"""gRPC as all processes use it: servers with health and reflection, channels, errors.
+"""gRPC as all processes use it: channels, and errors that cross them.
 
-A servicer raises `PaddockError`s; the interceptor turns them into statuses with a
+A servicer raises `PaddockError`s, which the server turns into statuses with a
 `google.rpc.ErrorInfo`. A caller wraps its calls in `rpc_errors()` and meets the same
 classes again.
 """
 
-import asyncio
-import inspect
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
 
 import grpc
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from prometheus_client import CollectorRegistry, Counter
 
 from common.errors import (
     BY_STATUS,
@@ -32,8 +28,6 @@ from common.errors import (
     error_for,
 )
 from common.tls import CHANNEL_OPTIONS, Tls, process_tls
-
-_Context = grpc.aio.ServicerContext[Any, Any]
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +43,8 @@ _MAX_PENDING = 100_000
 _MAX_TEXT = 1500
 
 # A call that was cut off by the peer's death before it answered is sent again, for about as
-# long as a restart takes. An error that the peer itself answered is final (`_FINAL`), and so
-# is a deletion: the first one may have happened.
+# long as a restart takes. An error that the peer itself answered is final (see `common.server`),
+# and so is a deletion: the first one may have happened.
 _RETRY_POLICY = {
     "maxAttempts": 5,
     "initialBackoff": "0.3s",
@@ -73,12 +67,7 @@ _SERVICE_CONFIG = _BALANCING | {
 BROKEN_STREAM = "Internal error from Core"
 """What gRPC itself says where a stream breaks that is being written."""
 
-LIVE = "live"
-"""What the health service calls a process that can answer, whether or not it takes work."""
-
-_FINAL = ("grpc-retry-pushback-ms", "-1")
-
-_OPTIONS: list[tuple[str, Any]] = [
+OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_send_message_length", _MAX_MESSAGE),
     ("grpc.max_receive_message_length", _MAX_MESSAGE),
     ("grpc.so_reuseport", 0),
@@ -105,6 +94,7 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_connection_age_ms", 300_000),
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
 ]
+"""Of every channel and every server."""
 
 
 def open_channel(address: str, *, retry: bool = True) -> grpc.aio.Channel:
@@ -118,8 +108,8 @@ def open_channel(address: str, *, retry: bool = True) -> grpc.aio.Channel:
         InvalidRequest: a list names something else.
     """
     how = json.dumps(_SERVICE_CONFIG if retry else _BALANCING)
-    options = [*_OPTIONS, ("grpc.service_config", how)]
-    tls = _tls_for(address)
+    options = [*OPTIONS, ("grpc.service_config", how)]
+    tls = tls_for(address)
     if tls is None:
         return grpc.aio.insecure_channel(_target(address), options=options)
     return grpc.aio.secure_channel(
@@ -127,7 +117,7 @@ def open_channel(address: str, *, retry: bool = True) -> grpc.aio.Channel:
     )
 
 
-def _tls_for(address: str) -> Tls | None:
+def tls_for(address: str) -> Tls | None:
     """Give what secures an address; a Unix socket is guarded by its folder."""
     return None if address.startswith("unix:") else process_tls()
 
@@ -146,85 +136,6 @@ def _target(address: str) -> str:
     if len(versions) != 1:
         raise InvalidRequest(f"{address!r}: a list of addresses takes IPv4 or IPv6, not both")
     return f"ipv{versions.pop()}:{','.join(parts)}"
-
-
-class Server:
-    """A gRPC server with standard health and reflection.
-
-    It reports NOT_SERVING until `set_serving(True)`, and again while it drains. The name `live`
-    is SERVING for as long as the process can answer at all.
-    """
-
-    def __init__(self) -> None:
-        self.metrics = CollectorRegistry()
-        """What Prometheus is told of this process: its calls, and what is registered besides."""
-        interceptor = _Interceptor(self.metrics)
-        self.grpc = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
-        self._probes = grpc.aio.server(options=_OPTIONS)
-        self._health = health.aio.HealthServicer()
-        self._services = [""]
-        for server in (self.grpc, self._probes):
-            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-
-    async def start(self, address: str, *services: str, probes: str = "") -> str:
-        """Listen on an address for the named services; give the address as bound.
-
-        At the address `probes`, if there is one, the health service answers alone and without
-        TLS, as whoever supervises processes asks for it.
-
-        Raises:
-            Unavailable: an address cannot be listened on.
-        """
-        if probes:
-            await self._start_probes(probes)
-        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self.grpc)
-        self._services.extend(services)
-        await self.set_serving(False)
-        with _listening_at(address):
-            if tls := _tls_for(address):
-                port = self.grpc.add_secure_port(address, tls.server_credentials())
-            else:
-                port = self.grpc.add_insecure_port(address)
-        await self.grpc.start()
-        return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
-
-    async def _start_probes(self, address: str) -> None:
-        await self._health.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
-        await self.set_serving(False)
-        with _listening_at(address):
-            self._probes.add_insecure_port(address)
-        await self._probes.start()
-
-    async def set_serving(self, serving: bool) -> None:
-        """Tell health checks whether this process takes work."""
-        status = (
-            health_pb2.HealthCheckResponse.SERVING
-            if serving
-            else health_pb2.HealthCheckResponse.NOT_SERVING
-        )
-        for service in self._services:
-            await self._health.set(service, status)
-
-    async def serve_until(self, stop: asyncio.Event, grace: float) -> None:
-        """Take work until asked to stop, then drain for at most `grace` seconds."""
-        await self.set_serving(True)
-        await stop.wait()
-        await self.stop(grace)
-
-    async def stop(self, grace: float) -> None:
-        """Take no new calls, let the running ones finish for `grace` seconds, then end."""
-        await self.set_serving(False)
-        await self.grpc.stop(grace)
-        await self._probes.stop(0)
-
-
-@contextmanager
-def _listening_at(address: str) -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        raise Unavailable(f"cannot listen on {address}: {error}") from error
 
 
 async def is_serving(address: str, timeout: float = 1.0) -> bool:
@@ -306,90 +217,3 @@ def _clip(text: str) -> str:
     if len(encoded) <= _MAX_TEXT:
         return encoded.decode()
     return encoded[:_MAX_TEXT].decode(errors="ignore") + "…"
-
-
-Count = Callable[[str], None]
-"""Counts a call by how it ended: "OK", or its error's reason."""
-
-
-class _Interceptor(grpc.aio.ServerInterceptor):
-    """Turns errors raised by servicers into statuses, and counts calls."""
-
-    def __init__(self, metrics: CollectorRegistry) -> None:
-        self._calls = Counter(
-            "paddock_calls", "Calls by how they ended", ("method", "result"), registry=metrics
-        )
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
-        method = handler_call_details.method
-
-        def count(result: str) -> None:
-            self._calls.labels(method, result).inc()
-
-        for kind, guard in _GUARDS.items():
-            if behaviour := getattr(handler, kind):
-                make = getattr(grpc, f"{kind}_rpc_method_handler")
-                return make(
-                    guard(behaviour, count),
-                    handler.request_deserializer,
-                    handler.response_serializer,
-                )
-        return handler
-
-
-def _guard_unary(behaviour: Any, count: Count) -> Any:
-    async def call(request: Any, context: _Context) -> Any:
-        try:
-            answer = await behaviour(request, context)
-        except Exception as error:
-            await _abort(context, error, count)
-        else:
-            count("OK")
-            return answer
-
-    return call
-
-
-def _guard_stream(behaviour: Any, count: Count) -> Any:
-    async def call(request: Any, context: _Context) -> AsyncIterator[Any]:
-        try:
-            answer = behaviour(request, context)
-            if inspect.isawaitable(answer):  # it writes to the context itself
-                await answer
-                return
-            async with aclosing(answer) as responses:
-                async for response in responses:
-                    yield response
-            count("OK")
-        except Exception as error:
-            await _abort(context, error, count)
-
-    return call
-
-
-_GUARDS = {
-    "unary_unary": _guard_unary,
-    "stream_unary": _guard_unary,
-    "unary_stream": _guard_stream,
-    "stream_stream": _guard_stream,
-}
-
-
-async def _abort(context: _Context, error: Exception, count: Count) -> None:
-    if isinstance(error, grpc.aio.AioRpcError):
-        error = from_rpc_error(error)
-    if isinstance(error, grpc.aio.AbortError | grpc.aio.BaseError):
-        raise error
-    if not isinstance(error, PaddockError):
-        logger.error("a call failed", exc_info=error)
-        error = Internal(f"internal error: {error}")
-    count(error.reason())
-    status = to_status(error)
-    await context.abort(status.code, status.details, (*status.trailing_metadata, _FINAL))

@@ -2,8 +2,10 @@
 
 import asyncio
 
+from common.metrics import metrics_served
 from common.process import run_process
-from common.rpc import Server, open_channel
+from common.rpc import open_channel
+from common.server import Server
 from common.settings import read_settings, seconds
 from protos.paddock.v1 import blob_pb2_grpc, worker_pb2, worker_pb2_grpc
 from workers.cache import FileCache
@@ -11,6 +13,7 @@ from workers.cache_pruning import CachePruning
 from workers.download.process import DownloadProcess
 from workers.gguf.conversions import Conversions
 from workers.memory import accelerator_memory, machine_memory
+from workers.metrics import LoadMetrics, WorkerMetrics
 from workers.models import Models
 from workers.servicer import WorkerServicer
 from workers.settings import WorkerSettings
@@ -27,9 +30,10 @@ _LAST_CALLS_SECONDS = 1.0
 async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
     """Serve until asked to stop, then let running sequences finish and end the engines."""
     simulated = settings.engine == "simulated"
-    accelerator = None if simulated else accelerator_memory()
+    accelerator = None if simulated else accelerator_memory(settings.parallelism.size)
     share = int((accelerator or machine_memory()) * settings.memory_share) // settings.sharers
     factory = _factory(settings, accelerator=accelerator is not None)
+    server = Server()
     async with open_channel(settings.blob) as channel:
         blobs = blob_pb2_grpc.BlobServiceStub(channel)
         downloader = DownloadProcess(settings.blob, settings.download_limits)
@@ -42,13 +46,18 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
             settings.keep_alive_nanoseconds,
             conversions=None if simulated else conversions,
             max_engines=settings.max_loaded_models,
+            observer=LoadMetrics(server.metrics),
         )
+        server.metrics.register(WorkerMetrics(models))
         try:
             servicer = WorkerServicer(models)
-            server = await _listen(settings, servicer)
+            await _listen(server, settings, servicer)
             if isinstance(factory, VllmFactory):
                 factory.prepare()
-            async with asyncio.TaskGroup() as upkeep:
+            async with (
+                metrics_served(settings.metrics, server.metrics),
+                asyncio.TaskGroup() as upkeep,
+            ):
                 pruning = CachePruning(files.models, files.partial, blobs)
                 tasks = [
                     upkeep.create_task(models.expire_for_ever()),
@@ -81,15 +90,14 @@ def _factory(settings: WorkerSettings, *, accelerator: bool) -> VllmFactory | Si
         sharers=settings.sharers,
         images=settings.image_limits,
         max_adapters=settings.max_adapters,
+        parallelism=settings.parallelism,
     )
 
 
-async def _listen(settings: WorkerSettings, servicer: WorkerServicer) -> Server:
-    server = Server()
+async def _listen(server: Server, settings: WorkerSettings, servicer: WorkerServicer) -> None:
     worker_pb2_grpc.add_WorkerServiceServicer_to_server(servicer, server.grpc)
     service = worker_pb2.DESCRIPTOR.services_by_name["WorkerService"].full_name
-    await server.start(settings.listen, service)
-    return server
+    await server.start(settings.listen, service, probes=settings.probes)
 
 
 async def _serve(server: Server, stop: asyncio.Event) -> None:

@@ -27,6 +27,16 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Occupancy:
+    """How full an engine is, as of its last step."""
+
+    running: int = 0
+    """Sequences that it computes; others wait in its queue."""
+    cache: float = 0.0
+    """The share of its key-value cache that these take, between 0 and 1."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """How an engine will be started, decided before anything is allocated."""
 
@@ -162,6 +172,10 @@ class Engine(PromptEngine, Protocol):
             CapabilityMissing: the model does not embed.
             WorkerLost: the engine died.
         """
+
+    @property
+    def occupancy(self) -> Occupancy:
+        """How full it is; asked for now and then, and so may not cost anything in between."""
 
     @property
     def alive(self) -> bool:

@@ -1,19 +1,19 @@
-"""What runs in an engine's own process: vLLM's worker class with what this project needs."""
+"""What computes in an engine's processes: vLLM's worker class with what this project needs."""
 
-import logging
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from vllm.distributed.parallel_state import get_pp_group
 from vllm.platforms import current_platform
 
 from workers.batch_invariance import attend_whole_contexts, multiply_in_pairs
+from workers.engine_process import prepare_process
+from workers.lifeline import end_with
 from workers.lora.cpu import use_own_multiplication
 from workers.structured_output import use_continuing_manager
-from workers.vllm_environment import FAILURES_VARIABLE
 
 if TYPE_CHECKING or not current_platform.is_cpu():
     from vllm.v1.worker.gpu_worker import Worker as _Base
@@ -21,22 +21,26 @@ else:
     from vllm.v1.worker.cpu_worker import CPUWorker as _Base
 
 
+_SHARED_MEMORY = Path("/dev/shm")
+
 use_continuing_manager()
 
 
 class EngineWorker(_Base):
     """Reports why an engine does not start, and prepares the CPU.
 
-    The engine's `additional_config` has `threads`: the number of CPU threads that compute.
+    It runs in the engine's own process, or is one of several in processes of their own. The
+    engine's `additional_config` has `threads`: the number of CPU threads that each computes with.
     """
 
     def __init__(self, vllm_config: Any, *arguments: Any, **named: Any) -> None:
-        if "workers.fork_server" not in sys.modules:
+        executor = vllm_config.parallel_config.distributed_executor_backend
+        if executor == "uni" and "workers.fork_server" not in sys.modules:
             raise RuntimeError("the engine was not forked from the worker's fork server")
-        reason = Path(os.environ[FAILURES_VARIABLE]) / vllm_config.instance_id
-        logging.getLogger("vllm").addHandler(_FailureFile(reason))
-        # Ctrl-C reaches the whole group; whether an engine stops is its worker's decision.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if executor == "mp":
+            end_with(os.getppid())
+        if executor != "ray":  # which looks after its actors, and tells their failures
+            prepare_process(vllm_config.instance_id)
         self._threads: int = vllm_config.additional_config["threads"]
         super().__init__(vllm_config, *arguments, **named)
 
@@ -60,16 +64,32 @@ class EngineWorker(_Base):
         super().load_model(**options)
         if current_platform.is_cpu():
             multiply_in_pairs(self.model_runner.get_model())
+            self._prepare_pipeline()
 
+    def _prepare_pipeline(self) -> None:
+        """Make what comes from the part of the pipeline before this one.
 
-class _FailureFile(logging.Handler):
-    """Keeps the exception that vLLM logs when an engine does not start."""
+        vLLM does so when it warms up, which it leaves out on a CPU that compiles nothing.
+        """
+        runner: Any = self.model_runner
+        if not get_pp_group().is_first_rank and runner.intermediate_tensors is None:
+            runner.intermediate_tensors = runner.model.make_empty_intermediate_tensors(
+                batch_size=runner.max_num_tokens, dtype=self.model_config.dtype, device=self.device
+            )
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(logging.ERROR)
-        self._path = path
+    def try_lora(self, request: Any) -> str:
+        """Load an adapter; give the reason why it was refused, or nothing."""
+        try:
+            self.add_lora(request)
+        except Exception as error:
+            return str(error) or type(error).__name__
+        return ""
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info and record.exc_info[1] and self._path.parent.exists():
-            error = record.exc_info[1]
-            self._path.write_text(str(error) or type(error).__name__, encoding="utf-8")
+    def unlink_shared_memory(self) -> None:
+        """Remove the names of what processes on a CPU share, which all of them have opened by now.
+
+        vLLM never does (0.32): megabytes would stay in the machine's memory for each engine.
+        """
+        if name := os.environ.get("VLLM_DIST_IDENT"):
+            for segment in _SHARED_MEMORY.glob(f"{name}-*"):
+                segment.unlink(missing_ok=True)

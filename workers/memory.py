@@ -1,4 +1,4 @@
-"""How much memory this machine has for models: of its GPU where it has one, else RAM."""
+"""How much memory this machine has for models: of its GPUs where it has any, else RAM."""
 
 import subprocess
 from pathlib import Path
@@ -11,20 +11,22 @@ _MEBIBYTE = 1 << 20
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
-def accelerator_memory() -> int | None:
-    """Give the bytes of the first visible GPU; None without one that the installed torch uses.
+def accelerator_memory(parts: int = 1) -> int | None:
+    """Give the bytes that models divided among so many GPUs may take; None without a GPU.
 
-    It asks the driver's own tool: asking torch would initialise CUDA in this process.
+    The first visible ones are used, each for an equal part: what the smallest of them has
+    counts for all. Those of other machines are taken to be like the ones here. It asks the
+    driver's own tool: asking torch would initialise CUDA in this process.
     """
-    gpus = visible_gpus()
+    gpus = visible_gpus()[:parts]
     if not gpus:
         return None
     command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(
-            [*command, "-i", gpus[0]], capture_output=True, text=True, timeout=30, check=True
+            [*command, "-i", ",".join(gpus)], capture_output=True, text=True, timeout=30, check=True
         )
-        return int(answer.stdout.strip()) * _MEBIBYTE
+        return min(map(int, answer.stdout.split())) * _MEBIBYTE * parts
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
 

@@ -6,6 +6,7 @@ from typing import Any
 from common.errors import InvalidModel, OutOfMemory
 from workers.engine import DType, Plan
 from workers.lora.memory import adapter_bytes
+from workers.parallelism import Parallelism
 
 _MEBIBYTE = 1 << 20
 
@@ -17,8 +18,8 @@ _LEAST_CACHE = 64 * _MEBIBYTE
 _LARGEST_SHARE = 1 / 4
 # Tokens without which serving makes no sense.
 _LEAST_WINDOW = 512
-# What an engine takes beside weights and cache: the interpreter's own pages, activations,
-# and on a GPU the CUDA context and graphs.
+# What each process of an engine takes beside weights and cache: the interpreter's own pages,
+# activations, and on a GPU the CUDA context and graphs.
 _OVERHEAD = {False: 384 * _MEBIBYTE, True: 3072 * _MEBIBYTE}
 # More for a model that sees: images decoded, processed (`MOST_HELD`, in two processes) and in
 # its encoder.
@@ -49,29 +50,36 @@ def plan_engine(
     longest: int | None = None,
     lora_rank: int = 0,
     max_adapters: int = 0,
+    parallelism: Parallelism = Parallelism(),  # noqa: B008
 ) -> Plan:
     """Plan an engine for a model with this `config.json` and `weights` bytes of files.
 
     `vision` tells that it takes images. `longest` caps the window. With a `lora_rank`, places
     for `max_adapters` adapters of that rank are planned for. The cache holds some full
-    windows, or what a quarter of the budget holds, or what is left of it.
+    windows, or what a quarter of the budget holds, or what is left of it. An engine of several
+    processes has the memory of all their GPUs, and divides the cores.
 
     Raises:
         InvalidModel: the configuration says nothing about the model's shape.
         OutOfMemory: weights and the least useful cache do not fit into the budget.
     """
     text = text_config(config)
-    fixed = weights + _OVERHEAD[accelerator] + (_VISION_OVERHEAD if vision else 0)
+    overhead = _OVERHEAD[accelerator] + (_VISION_OVERHEAD if vision else 0)
+    fixed = weights + overhead * parallelism.size
     quantized = bool(config.get("quantization_config") or text.get("quantization_config"))
     dtype = "auto" if accelerator else _cpu_type(_type_name(text), quantized=quantized)
     if lora_rank:
         # On a CPU what was read lies in the same memory as the places.
         copies = max_adapters * (1 if accelerator else 2)
+        # Half of an adapter's matrices are not divided with the layers; which half differs.
+        copies *= parallelism.tensor
         fixed += copies * adapter_bytes(text, lora_rank, 4 if dtype == "float32" else 2)
-    threads = 1 if weights // _element_size(text) <= _SMALL_MODEL else cores
+    threads = (
+        1 if weights // _element_size(text) <= _SMALL_MODEL else max(cores // parallelism.size, 1)
+    )
     if fixed > budget:
         raise too_large(fixed, budget)
-    per_token = cache_bytes_per_token(text)
+    per_token = cache_bytes_per_token(text, parallelism.tensor)
     own = _window(text)
     window = min(own, longest or own)
     sequences = _FULL_SEQUENCES[pooling]
@@ -103,8 +111,10 @@ def states_shape(config: Mapping[str, Any]) -> bool:
     return all(any(name in text for name in names) for names in (_LAYERS, _HEADS, _HIDDEN))
 
 
-def cache_bytes_per_token(config: Mapping[str, Any]) -> int:
+def cache_bytes_per_token(config: Mapping[str, Any], parts: int = 1) -> int:
     """Give the bytes of key-value cache that one token takes in all layers.
+
+    Where each layer is divided into more parts than it has heads, several hold the same ones.
 
     Raises:
         InvalidModel: the configuration does not tell.
@@ -115,8 +125,8 @@ def cache_bytes_per_token(config: Mapping[str, Any]) -> int:
     element = 2 if _element_size(config) == 2 else 4
     if config.get("kv_lora_rank"):  # multi-head latent attention keeps one vector a layer
         latent = int(config["kv_lora_rank"]) + int(config.get("qk_rope_head_dim") or 0)
-        return layers * latent * element
-    key_heads = int(config.get("num_key_value_heads") or heads)
+        return layers * latent * element * parts
+    key_heads = max(int(config.get("num_key_value_heads") or heads), parts)
     head = int(config.get("head_dim") or hidden // heads)
     return 2 * layers * key_heads * head * element
 

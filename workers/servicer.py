@@ -32,11 +32,12 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
         self._models = models
         self._worker = worker_identity()
         self._streams: set[asyncio.Task[Any]] = set()
+        self._finished = False
 
     async def Watch(
         self, request: worker_pb2.WatchRequest, context: _Context
     ) -> AsyncIterator[worker_pb2.WorkerStatus]:
-        while True:
+        while not self._finished:
             changed = self._models.changes.next()
             yield describe(self._models, self._worker, time.time(), time.monotonic())
             await asyncio.sleep(_STATUS_INTERVAL)
@@ -51,7 +52,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
         try:
             while not loading.done():
                 resident = self._models.residents.get(request.spec.digest)
-                slot = self._models.slot(resident.engine) if resident else None
+                slot = self._models.engines.get(resident.engine) if resident else None
                 if slot and slot.progress() != told:
                     told = slot.progress()
                     yield told
@@ -96,6 +97,11 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
                 yield response
 
     async def finish(self, seconds: float) -> None:
-        """Wait, no longer than some seconds, until routers have read the last updates."""
+        """Wait, no longer than some seconds, until routers have read the last updates.
+
+        Then nobody has anything to watch any more.
+        """
         if self._streams:
             await asyncio.wait(self._streams, timeout=seconds)
+        self._finished = True
+        self._models.changes.announce()

@@ -10,9 +10,10 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from common.durations import parse_keep_alive
 from common.errors import InvalidRequest
-from common.settings import Duration, Settings, seconds
+from common.settings import Duration, ServiceSettings, seconds
 from workers.download.settings import DownloadLimits
 from workers.images import ImageLimits
+from workers.parallelism import Parallelism
 from workers.simulated.simulation import Simulation
 
 
@@ -24,7 +25,7 @@ def _check_keep_alive(text: str) -> str:
     return text
 
 
-class WorkerSettings(Settings):
+class WorkerSettings(ServiceSettings):
     """Flags and variables of `python -m workers`."""
 
     listen: str = "127.0.0.1:50061"
@@ -43,13 +44,22 @@ class WorkerSettings(Settings):
     """Ranges of models' files that are read from the store at once."""
 
     memory_budget: ByteSize | None = None
-    """Memory for models, such as 12GiB. Unset: a share of the GPU's, else of the machine's."""
+    """Memory for models, such as 12GiB. Unset: a share of the GPUs', else of the machine's."""
 
     memory_share: float = Field(default=0.8, gt=0, le=1)
     """The share of memory for models where no budget is set."""
 
     sharers: int = Field(default=1, ge=1)
     """Workers, this one included, that divide the memory and cores of this machine or GPU."""
+
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    """GPUs that each layer of a model is divided among."""
+
+    pipeline_parallel_size: int = Field(default=1, ge=1)
+    """How many times as many GPUs, among which a model's layers are divided."""
+
+    distributed_executor: Literal["mp", "ray"] | None = None
+    """What runs engines on several GPUs: mp, or ray for those of other machines. Unset: mp."""
 
     keep_alive: Annotated[str, AfterValidator(_check_keep_alive)] = "5m"
     """How long a model stays after its last request; negative: for ever."""
@@ -146,6 +156,13 @@ class WorkerSettings(Settings):
     def image_limits(self) -> ImageLimits:
         """What the images of one request may be."""
         return ImageLimits(self.max_images, self.max_image_size, self.max_image_pixels)
+
+    @property
+    def parallelism(self) -> Parallelism:
+        """How each engine is divided."""
+        several = self.tensor_parallel_size * self.pipeline_parallel_size > 1
+        executor = self.distributed_executor or ("mp" if several else "uni")
+        return Parallelism(self.tensor_parallel_size, self.pipeline_parallel_size, executor)
 
     @property
     def keep_alive_nanoseconds(self) -> int:

@@ -30,13 +30,13 @@ def describe(models: Models, worker: str, wall: float, now: float) -> worker_pb2
 
 def _models(models: Models, wall: float, now: float) -> Iterator[worker_pb2.WorkerModel]:
     for resident in models.residents:
-        model = _resident(resident, models.slot(resident.engine), now)
+        model = _resident(resident, models.engines.get(resident.engine), now)
         model.used_at.FromNanoseconds(int((resident.used_at - now + wall) * SECOND))
         expiry = resident.expiry(now)
         if expiry is not None:
             model.expires_at.FromNanoseconds(int((expiry - now + wall) * SECOND))
         yield model
-    for slot in models.slots:
+    for slot in models.engines:
         if slot.state == UNLOADING and not models.residents.of(slot.key):
             model = _slot(slot, now)
             model.expires_at.FromNanoseconds(int(wall * SECOND))

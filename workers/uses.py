@@ -20,6 +20,7 @@ class Use:
         """Uses of its engine that run at once; None while it is not loaded."""
         self._resident = resident
         self._scope = asyncio.timeout(None)
+        self._interrupted = False
 
     @property
     def engine(self) -> EngineKey:
@@ -27,8 +28,10 @@ class Use:
         return self._resident.engine
 
     def interrupt(self) -> None:
-        """Make it end with `Interrupted`."""
-        self._scope.reschedule(0)
+        """Make it end with `Interrupted`; it may take its time."""
+        if not self._interrupted:
+            self._interrupted = True
+            self._scope.reschedule(0)
 
     @asynccontextmanager
     async def interruptible(self) -> AsyncIterator[None]:

@@ -22,15 +22,17 @@ from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
 from common.errors import CapabilityMissing, InvalidRequest, LoadFailed, WorkerLost
 from protos.paddock.v1 import generation_pb2
-from workers.engine import Limits, Plan, Prompt, Step, Tokenizer
+from workers.engine import Limits, Occupancy, Plan, Prompt, Step, Tokenizer
 from workers.images import ImageLimits
 from workers.logprobs import LogprobReader
+from workers.parallelism import Parallelism
 from workers.sampling import sampling_params
 from workers.tasks import run_all
 from workers.token_bytes import TokenBytes
 from workers.vllm_continuation import Continuation
 from workers.vllm_images import PromptImages, sees_images
-from workers.vllm_start import death_reason, engine_arguments, start
+from workers.vllm_start import death_reason, engine_arguments, forget_failures, start
+from workers.vllm_statistics import occupancy
 from workers.vllm_steps import StepReader
 
 logger = logging.getLogger(__name__)
@@ -71,6 +73,7 @@ class VllmEngine:
         max_sequences: int,
         accelerator: bool,
         images: ImageLimits,
+        parallelism: Parallelism = Parallelism(),  # noqa: B008
     ) -> "VllmEngine":
         """Start the engine's process with the model in `folder`.
 
@@ -87,6 +90,7 @@ class VllmEngine:
             max_sequences=max_sequences,
             accelerator=accelerator,
             max_images=images.images,
+            parallelism=parallelism,
         )
         starting = asyncio.create_task(asyncio.to_thread(start, arguments))
         cancelled = False
@@ -119,9 +123,9 @@ class VllmEngine:
             if self._images:
                 await self._try_image(self._images.sample())
         except BaseException as error:
+            reason = death_reason(self._llm)
             await self.aclose()
             if isinstance(error, WorkerLost):
-                reason = death_reason(self._llm)
                 raise LoadFailed(f"the engine cannot run this model: {reason}") from error
             raise
 
@@ -247,6 +251,11 @@ class VllmEngine:
         return vector
 
     @property
+    def occupancy(self) -> Occupancy:
+        """How full it is; see the seam."""
+        return occupancy(self._llm)
+
+    @property
     def alive(self) -> bool:
         """Whether the core runs."""
         return not self._llm.errored
@@ -266,6 +275,7 @@ class VllmEngine:
         # vLLM would leave those waiting for ever whose outputs were still to come.
         self._llm.output_processor.propagate_error(EngineDeadError())
         await asyncio.to_thread(self._llm.shutdown, _SHUTDOWN_SECONDS)
+        forget_failures(self._llm)
 
 
 @contextmanager

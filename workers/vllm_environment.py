@@ -21,9 +21,14 @@ _SETTINGS = {
     "DO_NOT_TRACK": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-# Without it the first request for log probabilities holds every sequence up for twenty
-# seconds, while a function of the sampler is compiled.
-_CPU_SETTINGS = {"TORCHDYNAMO_DISABLE": "1"}
+_CPU_SETTINGS = {
+    # Without it the first request for log probabilities holds every sequence up for twenty
+    # seconds, while a function of the sampler is compiled.
+    "TORCHDYNAMO_DISABLE": "1",
+    # vLLM would give each of an engine's processes a NUMA node, and fail for want of nodes. How
+    # many threads compute is in the plan.
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+}
 _DEFAULTS = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",

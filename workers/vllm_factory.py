@@ -18,6 +18,7 @@ from workers.gguf.paths import is_gguf_path
 from workers.images import ImageLimits
 from workers.lora.sharing import engine_rank
 from workers.model_config import read_config
+from workers.parallelism import Parallelism
 from workers.plan import plan_engine
 from workers.vllm_environment import prepare_environment
 
@@ -32,8 +33,8 @@ class VllmFactory:
 
     Engines are forked from a server that has vLLM imported. vLLM's front half is imported in
     this process, on a thread: the event loop answers meanwhile, and the first load waits.
-    Use it on the main thread. The cores are divided among `sharers` workers. Engines that do not start leave the reason in the folder
-    `failures`, which several workers may share.
+    Use it on the main thread. The cores are divided among `sharers` workers. Engines that do not
+    start leave the reason in the folder `failures`, which several workers may share.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class VllmFactory:
         sharers: int = 1,
         images: ImageLimits = ImageLimits(),  # noqa: B008
         max_adapters: int = 4,
+        parallelism: Parallelism = Parallelism(),  # noqa: B008
     ) -> None:
+        self._parallelism = parallelism
         self._images = images
         self._max_adapters = max_adapters
         self._max_sequences = max_sequences
@@ -88,6 +91,7 @@ class VllmFactory:
             longest=self._context_length,
             lora_rank=engine_rank(spec),
             max_adapters=self._max_adapters,
+            parallelism=self._parallelism,
         )
 
     async def start(self, spec: model_pb2.ModelSpec, folder: Path, plan: Plan) -> Engine:
@@ -104,6 +108,7 @@ class VllmFactory:
             max_sequences=self._max_sequences,
             accelerator=self._accelerator,
             images=self._images,
+            parallelism=self._parallelism,
         )
         return engine
 

@@ -14,13 +14,14 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.model_executor.models.registry import ModelRegistry
 from vllm.platforms import current_platform
 from vllm.v1.engine.async_llm import AsyncLLM
-from vllm.v1.executor import Executor
-from vllm.v1.metrics.loggers import StatLoggerBase
 
 from common.errors import LoadFailed
 from workers.engine import Plan
+from workers.executors import executor_class
 from workers.gguf.paths import SINGLE_FILE
+from workers.parallelism import Parallelism
 from workers.vllm_environment import FAILURES_VARIABLE
+from workers.vllm_statistics import LatestStatistics
 
 # vLLM's own setting knows `fork` and `spawn` alone. A fork of this process, which is full of
 # threads, could deadlock; a spawned one would import for ten seconds.
@@ -36,6 +37,7 @@ def engine_arguments(
     max_sequences: int,
     accelerator: bool,
     max_images: int,
+    parallelism: Parallelism = Parallelism(),  # noqa: B008
 ) -> AsyncEngineArgs:
     """Give vLLM's arguments for a model in a folder."""
     weights = folder / SINGLE_FILE
@@ -47,13 +49,15 @@ def engine_arguments(
         dtype=plan.dtype,
         max_model_len=plan.context_length or -1,
         max_num_seqs=max_sequences,
-        kv_cache_memory_bytes=plan.kv_cache or None,
+        kv_cache_memory_bytes=plan.kv_cache // parallelism.size or None,
         enable_prefix_caching=not pooling,
         enforce_eager=not accelerator,
         limit_mm_per_prompt={"image": max_images, "video": 0, "audio": 0},
         # It would take gigabytes of memory that nobody planned, in both processes.
         mm_processor_cache_gb=0,
-        distributed_executor_backend="uni",
+        tensor_parallel_size=parallelism.tensor,
+        pipeline_parallel_size=parallelism.pipeline,
+        distributed_executor_backend=parallelism.executor,
         worker_cls="workers.engine_core.EngineWorker",
         additional_config={"threads": plan.threads},
         enable_lora=bool(plan.lora_rank),
@@ -90,10 +94,10 @@ def start(arguments: AsyncEngineArgs) -> AsyncLLM:
         reason = _reason_file(config.instance_id)
         return AsyncLLM(
             vllm_config=config,
-            executor_class=Executor.get_class(config),
+            executor_class=executor_class(config),
             log_stats=False,
             log_requests=False,
-            stat_loggers=[_Silent],
+            stat_loggers=[LatestStatistics],
         )
     except Exception as error:
         raise LoadFailed(f"the engine did not start: {_explain(error, reason)}") from error
@@ -102,15 +106,17 @@ def start(arguments: AsyncEngineArgs) -> AsyncLLM:
             reason.unlink(missing_ok=True)
 
 
+def forget_failures(llm: AsyncLLM) -> None:
+    """Remove what an engine that ends has left."""
+    _reason_file(llm.vllm_config.instance_id).unlink(missing_ok=True)
+
+
 def death_reason(llm: AsyncLLM) -> str:
     """Say why an engine's process died, as far as it could tell."""
-    reason = _reason_file(llm.vllm_config.instance_id)
     try:
-        return reason.read_text(encoding="utf-8")
+        return _reason_file(llm.vllm_config.instance_id).read_text(encoding="utf-8")
     except FileNotFoundError:
         return "its process died"
-    finally:
-        reason.unlink(missing_ok=True)
 
 
 def sampler_name(config: VllmConfig) -> str:
@@ -148,15 +154,3 @@ def _explain(error: Exception, reason: Path | None) -> str:
     if isinstance(error, pydantic.ValidationError):
         return "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
     return str(error) or type(error).__name__
-
-
-class _Silent(StatLoggerBase):
-    """Logs nothing. With a logger of any kind vLLM notes the times of each request."""
-
-    def __init__(self, vllm_config: Any, engine_index: int = 0) -> None: ...
-
-    def record(self, *arguments: Any, **named: Any) -> None:
-        """Take a step's statistics."""
-
-    def log_engine_initialized(self) -> None:
-        """Take the news that the engine is ready."""

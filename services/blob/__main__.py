@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from common.metrics import metrics_served
 from common.process import run_process
-from common.rpc import Server
+from common.server import Server
 from common.settings import read_settings, seconds
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 from services.blob.collection import Collector

@@ -5,7 +5,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from common.errors import PaddockError, StoreFull
-from common.rpc import Server
+from common.server import Server
 from services.blob.collection import Collector
 from store.interface import Store
 

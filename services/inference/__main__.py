@@ -4,7 +4,8 @@ import asyncio
 
 from common.metrics import metrics_served
 from common.process import run_process
-from common.rpc import Server, open_channel
+from common.rpc import open_channel
+from common.server import Server
 from common.settings import read_settings, seconds
 from protos.paddock.v1 import inference_pb2, inference_pb2_grpc, registry_pb2_grpc
 from services.inference.admission import Admission

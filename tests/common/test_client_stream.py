@@ -18,7 +18,8 @@ from common.errors import (
     Unavailable,
     UploadMoved,
 )
-from common.rpc import Server, open_channel
+from common.rpc import open_channel
+from common.server import Server
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 
 Stub: TypeAlias = blob_pb2_grpc.BlobServiceStub

@@ -17,7 +17,8 @@ from common.errors import (
     Unavailable,
     Unsupported,
 )
-from common.rpc import Server, from_rpc_error, is_serving, open_channel, rpc_errors
+from common.rpc import from_rpc_error, is_serving, open_channel, rpc_errors
+from common.server import Server
 from protos.paddock.v1 import (
     inference_pb2,
     inference_pb2_grpc,

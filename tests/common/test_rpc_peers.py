@@ -11,7 +11,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from common.errors import Interrupted, InvalidRequest
-from common.rpc import Server, open_channel, rpc_errors
+from common.rpc import open_channel, rpc_errors
+from common.server import Server
 from protos.paddock.v1 import inference_pb2, inference_pb2_grpc
 from tests.servers.faulty_proxy import running_proxy
 

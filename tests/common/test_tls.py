@@ -9,7 +9,8 @@ import pytest
 import trustme
 
 from common.errors import InvalidRequest, Unavailable
-from common.rpc import Server, is_serving, open_channel, rpc_errors
+from common.rpc import is_serving, open_channel, rpc_errors
+from common.server import Server
 from common.tls import NAME, process_tls
 from protos.paddock.v1 import inference_pb2, inference_pb2_grpc
 

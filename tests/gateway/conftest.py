@@ -10,7 +10,7 @@ import aiohttp
 import ollama
 import pytest
 
-from common.rpc import Server
+from common.server import Server
 from gateway.server import Gateway
 from gateway.settings import GatewaySettings
 from protos.paddock.v1 import blob_pb2_grpc, inference_pb2_grpc, registry_pb2_grpc

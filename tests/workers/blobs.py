@@ -10,7 +10,7 @@ import grpc
 
 from common.digests import hex_digits
 from common.errors import BlobNotFound, PaddockError
-from common.rpc import Server
+from common.server import Server
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc, model_pb2
 from workers.cache import FileCache
 from workers.cache_entry import HeldFolder

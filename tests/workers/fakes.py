@@ -13,7 +13,7 @@ from typing import Any
 from common.errors import CapabilityMissing, InvalidRequest, LoadFailed, PaddockError, WorkerLost
 from protos.paddock.v1 import generation_pb2, model_pb2
 from workers.cache_entry import HeldFolder, hold
-from workers.engine import Limits, Plan, Prompt, Step, Timing
+from workers.engine import Limits, Occupancy, Plan, Prompt, Step, Timing
 from workers.window import answer_limit
 
 
@@ -124,6 +124,10 @@ class FakeEngine:
             raise CapabilityMissing('"fake" does not support embeddings')
         await self._step()
         return [[float(len(prompt)), float(sum(prompt)), 1.0] for prompt in prompts]
+
+    @property
+    def occupancy(self) -> Occupancy:
+        return Occupancy(min(self.running, self._limits.max_sequences), self.running / 100)
 
     @property
     def alive(self) -> bool:

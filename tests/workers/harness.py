@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common.rpc import Server, open_channel
+from common.rpc import open_channel
+from common.server import Server
 from protos.paddock.v1 import generation_pb2, model_pb2, worker_pb2, worker_pb2_grpc
 from tests.workers.fakes import FakeFactory, NoFiles
 from workers.files import Files
@@ -116,6 +117,7 @@ class Worker:
     stub: worker_pb2_grpc.WorkerServiceStub
     factory: FakeFactory
     models: Models
+    servicer: WorkerServicer
 
     def router(self) -> Router:
         return Router(self.stub)
@@ -162,11 +164,12 @@ async def running_worker(
 ) -> AsyncIterator[Worker]:
     models = Models(factory, files or NoFiles(), budget, keep_alive, max_engines=max_engines)
     server = Server()
-    worker_pb2_grpc.add_WorkerServiceServicer_to_server(WorkerServicer(models), server.grpc)
+    servicer = WorkerServicer(models)
+    worker_pb2_grpc.add_WorkerServiceServicer_to_server(servicer, server.grpc)
     address = await server.start(f"unix:{folder}/worker.sock", "paddock.v1.WorkerService")
     expiry = asyncio.create_task(models.expire_for_ever())
     async with open_channel(address) as channel:
-        yield Worker(worker_pb2_grpc.WorkerServiceStub(channel), factory, models)
+        yield Worker(worker_pb2_grpc.WorkerServiceStub(channel), factory, models, servicer)
     expiry.cancel()
     await server.stop(0)
     await models.aclose()

@@ -121,3 +121,14 @@ async def test_the_first_tokens_tell_what_the_prompt_took(tmp_path: Path) -> Non
         assert answer.usage.load_duration > 0
         assert answer.usage.prompt_duration == answer.completed.usage.prompt_duration
         assert answer.tokens == [ord(letter) for letter in "abcab"]
+
+
+async def test_who_watches_a_worker_does_not_hold_it_up(tmp_path: Path) -> None:
+    async with running_worker(tmp_path, FakeFactory()) as worker:
+        watching = asyncio.create_task(worker.until(lambda _: False))
+        await asyncio.sleep(0.1)
+        await worker.models.drain()
+        assert not watching.done()
+        await worker.servicer.finish(1)
+        with pytest.raises(AssertionError, match="the watch ended"):
+            await asyncio.wait_for(watching, 0.5)

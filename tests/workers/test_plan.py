@@ -3,6 +3,8 @@ from typing import Any
 import pytest
 
 from common.errors import InvalidModel, OutOfMemory
+from workers.engine import Plan
+from workers.parallelism import Parallelism
 from workers.plan import cache_bytes_per_token, plan_engine, states_shape
 
 MEBIBYTE = 1 << 20
@@ -30,6 +32,52 @@ LLAMA_8B = {
 )
 def test_cache_bytes_per_token(config: dict[str, object], size: int) -> None:
     assert cache_bytes_per_token(config) == size
+
+
+@pytest.mark.parametrize(
+    ("more", "parts", "copies"),
+    [({}, 1, 1), ({}, 2, 1), ({}, 8, 1), ({}, 16, 2), ({"kv_lora_rank": 512}, 4, 4)],
+)
+def test_the_cache_of_divided_layers(more: dict[str, int], parts: int, copies: int) -> None:
+    """What cannot be divided, heads or a latent vector, each part has for itself."""
+    config = {**LLAMA_8B, **more}
+    assert cache_bytes_per_token(config, parts) == copies * cache_bytes_per_token(config)
+
+
+def test_an_engine_on_several_gpus() -> None:
+    def plan(tensor: int = 1, pipeline: int = 1) -> Plan:
+        return plan_engine(
+            LLAMA_8B,
+            16 * GIBIBYTE,
+            96 * GIBIBYTE,
+            cores=9,
+            accelerator=True,
+            pooling=False,
+            parallelism=Parallelism(tensor, pipeline),
+        )
+
+    one, four = plan(), plan(tensor=2, pipeline=2)
+    assert four.memory - four.kv_cache - 16 * GIBIBYTE == 4 * (
+        one.memory - one.kv_cache - 16 * GIBIBYTE
+    )
+    assert four.kv_cache == one.kv_cache
+    assert (one.threads, four.threads) == (9, 2)
+    adapters = [
+        plan_engine(
+            LLAMA_8B,
+            16 * GIBIBYTE,
+            96 * GIBIBYTE,
+            cores=9,
+            accelerator=True,
+            pooling=False,
+            lora_rank=16,
+            max_adapters=4,
+            parallelism=Parallelism(tensor=parts),
+        ).memory
+        - plan(tensor=parts).memory
+        for parts in (1, 2)
+    ]
+    assert 0 < adapters[0] * 2 == adapters[1]
 
 
 def test_an_unknown_shape() -> None:

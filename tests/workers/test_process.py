@@ -222,6 +222,15 @@ async def test_kill_9_leaves_no_orphan(tmp_path: Path) -> None:
         assert await gone(family, 2)
 
 
+async def test_kill_9_leaves_no_orphan_of_an_engine_of_several_processes(tmp_path: Path) -> None:
+    async with worker_process(tmp_path, "--tensor-parallel-size", "2") as worker:
+        assert "Paris" in (await worker.ask("What is the capital of France?")).text
+        family = worker.family()
+        assert sum("Worker_TP" in "".join(found.cmdline()) for found in family) == 2
+        os.kill(worker.process.pid, signal.SIGKILL)
+        assert await gone(family, 2)
+
+
 async def test_kill_9_before_anything_is_imported(tmp_path: Path) -> None:
     async with worker_process(tmp_path) as worker:
         family = worker.family()

@@ -4,6 +4,7 @@ import pytest
 
 from common.durations import SECOND
 from common.settings import read_settings
+from workers.parallelism import Parallelism
 from workers.settings import WorkerSettings
 
 
@@ -68,3 +69,24 @@ def test_the_cache_may_be_bounded() -> None:
     settings = read("--cache-size=500GiB", "--parallel-reads=8")
     assert settings.cache_size == 500 << 30
     assert settings.download_limits.parallel == 8
+
+
+@pytest.mark.parametrize(
+    ("flags", "parallelism"),
+    [
+        ((), Parallelism(1, 1, "uni")),
+        (("--tensor-parallel-size=2",), Parallelism(2, 1, "mp")),
+        (("--pipeline-parallel-size=2",), Parallelism(1, 2, "mp")),
+        (("--tensor-parallel-size=2", "--distributed-executor=ray"), Parallelism(2, 1, "ray")),
+        (("--distributed-executor=mp",), Parallelism(1, 1, "mp")),
+    ],
+)
+def test_how_engines_are_divided(flags: tuple[str, ...], parallelism: Parallelism) -> None:
+    assert read(*flags).parallelism == parallelism
+
+
+@pytest.mark.parametrize("flag", ["--tensor-parallel-size=0", "--distributed-executor=uni"])
+def test_a_division_that_is_none(flag: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        read(flag)
+    assert flag.partition("=")[0] in str(ended.value.code)

@@ -14,7 +14,7 @@ import pytest_asyncio
 from common.errors import InvalidRequest, LoadFailed, WorkerLost
 from protos.paddock.v1 import generation_pb2, model_pb2
 from tests.workers.conformance import EngineConformance, chat, run, text
-from workers.engine import Engine, Prompt, Step
+from workers.engine import Engine, Occupancy, Prompt, Step
 from workers.prompt import render
 from workers.vllm_factory import VllmFactory
 
@@ -63,6 +63,19 @@ async def test_the_demo_model_makes_sense(engine: Engine) -> None:
     steps = await run(engine, "What is the capital of France?", num_predict=-1)
     assert "Paris" in text(steps)
     assert steps[-1].reason == generation_pb2.FINISH_REASON_STOP
+
+
+async def test_how_full_it_is(engine: Engine) -> None:
+    """More run at once than have a place; when all were left, there is no step that tells."""
+    tasks = [asyncio.create_task(run(engine, num_predict=-1)) for _ in range(80)]
+    async with asyncio.timeout(10):
+        while engine.occupancy.running < 64:
+            await asyncio.sleep(0.01)
+    assert 0 < engine.occupancy.cache <= 1
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert engine.occupancy == Occupancy(0, 0.0)
 
 
 async def test_the_demo_model_fills_in_the_middle(engine: Engine) -> None:

@@ -1,16 +1,19 @@
 """The step clock: one loop that runs all sequences of an engine, as engines do."""
 
 import asyncio
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass, field, replace
 
 from common.durations import SECOND
 from common.errors import WorkerLost
-from workers.engine import Step, Timing
+from workers.engine import Occupancy, Step, Timing
 from workers.simulated.prefix_cache import PrefixCache
 from workers.simulated.simulation import Simulation
 from workers.simulated.writer import Writer
+
+logger = logging.getLogger(__name__)
 
 _MOST_PROMPT = 2048
 """Tokens of prompts that one step computes, so that a long one does not hold up the others."""
@@ -83,6 +86,13 @@ class Batch:
         self.closed = asyncio.Event()
         self._loop = asyncio.create_task(self._run())
 
+    @property
+    def occupancy(self) -> Occupancy:
+        """How full it is: what runs, and what that takes of the cache."""
+        held = sum(len(place.writer.tokens) - place.left for place in self._running)
+        most = self._simulation.cache
+        return Occupancy(len(self._running), min(held / most, 1.0) if most else 0.0)
+
     def enter(self, place: Place) -> None:
         """Let a sequence wait for its turn.
 
@@ -112,6 +122,8 @@ class Batch:
         try:
             while True:
                 await self._step()
+        except Exception:
+            logger.exception("a simulated engine failed")
         finally:
             self.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common.errors import CapabilityMissing, InvalidRequest, WorkerLost
 from protos.paddock.v1 import generation_pb2
-from workers.engine import Limits, Prompt, Step, Timing
+from workers.engine import Limits, Occupancy, Prompt, Step, Timing
 from workers.simulated.batch import Batch, Counts, Place
 from workers.simulated.language import read
 from workers.simulated.simulation import Simulation
@@ -109,6 +109,11 @@ class SimulatedEngine:
             self._counts.prompt_tokens += tokens
             self._require_life()
             return [_vector(prompt, self._dimensions) for prompt in prompts]
+
+    @property
+    def occupancy(self) -> Occupancy:
+        """How full it is; see the seam."""
+        return self._batch.occupancy
 
     @property
     def alive(self) -> bool:

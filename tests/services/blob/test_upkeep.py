@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from common.errors import PaddockError, StoreFailed, StoreFull, Unavailable
-from common.rpc import Server, is_serving
+from common.rpc import is_serving
+from common.server import Server
 from services.blob.collection import Collector
 from services.blob.upkeep import Health, collect_regularly, watch_store
 from store.folder import FolderStore

@@ -16,7 +16,7 @@ from common.errors import (
     OutOfMemory,
     PaddockError,
 )
-from common.rpc import Server
+from common.server import Server
 from protos.paddock.v1 import (
     generation_pb2,
     inference_pb2,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from common.continuation import Continuation
 from common.errors import Interrupted
-from common.rpc import Server, open_channel, rpc_errors
+from common.rpc import open_channel, rpc_errors
+from common.server import Server
 from protos.paddock.v1 import generation_pb2, inference_pb2, inference_pb2_grpc, registry_pb2_grpc
 from services.inference.__main__ import serve
 from services.inference.settings import InferenceSettings

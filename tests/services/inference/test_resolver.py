@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import ModelNotFound, Unavailable
-from common.rpc import Server, open_channel
+from common.rpc import open_channel
+from common.server import Server
 from protos.paddock.v1 import registry_pb2_grpc
 from services.inference.resolver import Resolver
 from tests.services.inference.fakes import FakeRegistry, resolved, unix_address

@@ -14,7 +14,8 @@ from common.errors import (
     NoRoom,
     OutOfMemory,
 )
-from common.rpc import Server, open_channel
+from common.rpc import open_channel
+from common.server import Server
 from protos.paddock.v1 import generation_pb2, inference_pb2, registry_pb2_grpc
 from services.inference.admission import Admission
 from services.inference.capacity import Capacities

@@ -8,7 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from common.rpc import Server, open_channel, rpc_errors
+from common.rpc import open_channel, rpc_errors
+from common.server import Server
 from protos.paddock.v1 import blob_pb2_grpc, registry_pb2, registry_pb2_grpc
 from services.blob.collection import Collector
 from services.blob.servicer import BlobServicer

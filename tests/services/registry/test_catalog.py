@@ -12,7 +12,8 @@ import pytest
 
 from common.errors import InvalidModel
 from common.names import ModelName
-from common.rpc import Server, open_channel
+from common.rpc import open_channel
+from common.server import Server
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 from services.blob.collection import Collector
 from services.blob.servicer import BlobServicer

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from common.errors import BlobNotFound
-from common.rpc import Server, open_channel
+from common.rpc import open_channel
+from common.server import Server
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc, model_pb2
 from services.blob.collection import Collector
 from services.blob.servicer import BlobServicer

@@ -127,7 +127,8 @@ async def test_a_schema_that_is_none(engine: Engine) -> None:
 async def test_logprobs_belong_to_the_text(engine: Engine) -> None:
     steps = await answer(engine, chat(engine), options={"num_predict": 40}, logprobs=3)
     found = [logprob for step in steps for logprob in step.logprobs]
-    assert b"".join(each.token_bytes for each in found).decode() == text(steps)
+    whole = b"".join(each.token_bytes for each in found)
+    assert whole.decode("utf-8", "replace") == text(steps)  # the limit may cut a character
     assert all(each.logprob <= 0 and len(each.alternatives) == 3 for each in found)
     assert steps[0].logprobs[0].alternatives[0].token == steps[0].logprobs[0].token
 

@@ -1,16 +1,19 @@
 """`python -m workers --engine simulated` as a process, with the demo model's files."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import psutil
 import pytest
+from aiohttp import ClientSession
 
 from common.rpc import is_serving, open_channel
-from protos.paddock.v1 import generation_pb2, model_pb2, worker_pb2_grpc
+from protos.paddock.v1 import generation_pb2, model_pb2, worker_pb2, worker_pb2_grpc
 from tests.workers.blobs import FolderBlobs, serve_blobs
 from tests.workers.harness import Router
 
@@ -21,14 +24,37 @@ HEAVY = {"torch", "vllm", "transformers", "tokenizers", "gguf"}
 MEBIBYTE = 1 << 20
 
 
+def free_address() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return f"127.0.0.1:{taken.getsockname()[1]}"
+
+
 @pytest.fixture
-async def worker(tmp_path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+def metrics() -> str:
+    return free_address()
+
+
+@pytest.fixture
+def probes() -> str:
+    return free_address()
+
+
+@pytest.fixture
+def token_time() -> str:
+    return "1ms"
+
+
+@pytest.fixture
+async def worker(
+    tmp_path: Path, metrics: str, probes: str, token_time: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     address = f"unix:{tmp_path}/worker.sock"
     flags = ["--listen", address, "--blob", f"unix:{tmp_path}/blob.sock"]
     simulated = ["--engine", "simulated", "--simulated-load-time", "0s"]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "workers", *flags, *simulated),
-        *("--simulated-token-time", "1ms", "--cache", f"{tmp_path}/cache"),
+        *("--simulated-token-time", token_time, "--cache", f"{tmp_path}/cache"),
+        *("--metrics", metrics, "--probes", probes),
         cwd=ROOT,
     )
     async with asyncio.timeout(30):
@@ -77,6 +103,63 @@ async def test_the_life_of_a_simulated_worker(
     async with asyncio.timeout(20):
         assert await process.wait() == 0
     await server.stop(0)
+
+
+async def read_metrics(address: str) -> dict[str, float]:
+    """Give a worker's own samples, by name and labels as Prometheus writes them."""
+    async with ClientSession() as session, session.get(f"http://{address}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if line.startswith("paddock_worker_"))
+    return {name.removeprefix("paddock_worker_"): float(value) for name, value in pairs}
+
+
+@pytest.mark.parametrize("token_time", ["50ms"])
+async def test_its_metrics_and_probes(
+    tmp_path: Path,
+    worker: tuple[asyncio.subprocess.Process, str],
+    metrics: str,
+    probes: str,
+) -> None:
+    process, address = worker
+    assert await is_serving(probes)
+    blobs = FolderBlobs()  # type: ignore[abstract]
+    server = await serve_blobs(blobs, f"unix:{tmp_path}/blob.sock")
+    spec = blobs.add_model(DEMO, "demo:latest")
+    assert (await read_metrics(metrics))["loaded_models"] == 0
+    async with open_channel(address) as channel:
+        router = Router(worker_pb2_grpc.WorkerServiceStub(channel))
+        for number in range(300):  # more than run at once
+            router.start(number, spec, questions()[0])
+        found: dict[str, float] = {}
+        async with asyncio.timeout(10):
+            while found.get('waiting_sequences{model="demo:latest"}') != 300 - 256:
+                found = await read_metrics(metrics)
+        router.hang_up()
+    await server.stop(0)
+    assert found['running_sequences{model="demo:latest"}'] == 256
+    assert 0 < found['kv_cache_usage_ratio{model="demo:latest"}'] <= 1
+    assert found["loaded_models"] == found['loads_total{result="OK"}'] == 1
+    assert found["load_seconds_count"] == 1
+    assert 0 < found["memory_used_bytes"] < found["memory_budget_bytes"]
+    process.terminate()
+    assert await process.wait() == 0
+
+
+async def test_an_idle_worker_leaves_at_once(
+    worker: tuple[asyncio.subprocess.Process, str],
+) -> None:
+    """Though routers watch it, and have streams for what it should run."""
+    process, address = worker
+    async with open_channel(address) as channel:
+        stub = worker_pb2_grpc.WorkerServiceStub(channel)
+        watch, router = stub.Watch(worker_pb2.WatchRequest()), Router(stub)
+        assert isinstance(await watch.read(), worker_pb2.WorkerStatus)
+        process.terminate()
+        assert not await router.read()
+        while await watch.read() is not grpc.aio.EOF:
+            pass
+        assert await watch.code() is grpc.StatusCode.OK  # the server did not have to break it off
+        assert await process.wait() == 0
 
 
 def test_a_worker_imports_nothing_heavy() -> None:

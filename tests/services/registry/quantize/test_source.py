@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from common.errors import BlobNotFound, InvalidModel
-from common.rpc import Server, open_channel
+from common.rpc import open_channel
+from common.server import Server
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 from services.registry.blob_client import BlobClient
 from services.registry.quantize.source import open_source

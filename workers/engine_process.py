@@ -1,0 +1,37 @@
+"""What every process of an engine is prepared with: it tells why it failed, and Ctrl-C."""
+
+import logging
+import os
+import signal
+from pathlib import Path
+
+from workers.vllm_environment import FAILURES_VARIABLE
+
+
+def prepare_process(instance: str) -> None:
+    """Prepare a process of the engine that vLLM calls `instance`."""
+    reason = Path(os.environ[FAILURES_VARIABLE]) / instance
+    logging.getLogger("vllm").addHandler(_FailureFile(reason))
+    # Ctrl-C reaches the whole group; whether an engine stops is its worker's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class _FailureFile(logging.Handler):
+    """Keeps the exception that vLLM logs when an engine fails.
+
+    Of several the first: others follow from it, in the processes that waited for this one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(logging.ERROR)
+        self._path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not (record.exc_info and record.exc_info[1] and self._path.parent.exists()):
+            return
+        error = record.exc_info[1]
+        try:
+            with self._path.open("x", encoding="utf-8") as file:
+                file.write(str(error) or type(error).__name__)
+        except FileExistsError:
+            return
