@@ -27,6 +27,11 @@ from workers.vllm_statistics import LatestStatistics
 # threads, could deadlock; a spawned one would import for ten seconds.
 vllm.envs.VLLM_WORKER_MULTIPROC_METHOD = "forkserver"  # type: ignore[assignment]
 
+# Of a GPU's memory. vLLM wants the share that it may use to be free when an engine starts, most of
+# the GPU by default: a second engine beside the first would be refused. How large an engine gets,
+# the plan says.
+_LEAST_SHARE = 0.01
+
 
 def engine_arguments(
     name: str,
@@ -44,6 +49,7 @@ def engine_arguments(
     return AsyncEngineArgs(
         model=str(folder),
         **(_of_gguf(weights) if weights.exists() else {}),
+        **({"gpu_memory_utilization": _LEAST_SHARE} if accelerator else {}),
         served_model_name=name,
         runner="pooling" if pooling else "generate",
         dtype=plan.dtype,

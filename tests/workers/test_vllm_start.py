@@ -1,12 +1,14 @@
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from vllm.v1.sample.logits_processor import _load_logitsprocs_by_fqcns
 from vllm.v1.worker.gpu.sample.logits_processor.loader import _load_v2_logitsprocs_by_fqcns
 
+from workers.engine import Plan
 from workers.logits.v1 import FirstRunnerSampler
 from workers.logits.v2 import SecondRunnerSampler
-from workers.vllm_start import sampler_name
+from workers.vllm_start import engine_arguments, sampler_name
 
 
 def test_each_of_vllm_s_model_runners_finds_its_sampler() -> None:
@@ -14,3 +16,13 @@ def test_each_of_vllm_s_model_runners_finds_its_sampler() -> None:
     assert _load_logitsprocs_by_fqcns([sampler_name(first)]) == [FirstRunnerSampler]
     second: Any = SimpleNamespace(use_v2_model_runner=True)
     assert _load_v2_logitsprocs_by_fqcns([sampler_name(second)]) == [SecondRunnerSampler]
+
+
+def test_engines_that_are_planned_beside_each_other_start_on_one_gpu(tmp_path: Path) -> None:
+    gpu = 80 * 2**30
+    plan = Plan(memory=gpu // 8, kv_cache=gpu // 16)
+    arguments = engine_arguments(
+        "tiny", tmp_path, plan, pooling=False, max_sequences=8, accelerator=True, max_images=1
+    )
+    assert arguments.kv_cache_memory_bytes == plan.kv_cache
+    assert arguments.gpu_memory_utilization * gpu <= plan.memory
