@@ -49,13 +49,15 @@ def engine_arguments(
     return AsyncEngineArgs(
         model=str(folder),
         **(_of_gguf(weights) if weights.exists() else {}),
-        **({"gpu_memory_utilization": _LEAST_SHARE} if accelerator else {}),
         served_model_name=name,
         runner="pooling" if pooling else "generate",
         dtype=plan.dtype,
         max_model_len=plan.context_length or -1,
         max_num_seqs=max_sequences,
         kv_cache_memory_bytes=plan.kv_cache // parallelism.size or None,
+        gpu_memory_utilization=(
+            _LEAST_SHARE if accelerator else AsyncEngineArgs.gpu_memory_utilization
+        ),
         enable_prefix_caching=not pooling,
         enforce_eager=not accelerator,
         limit_mm_per_prompt={"image": max_images, "video": 0, "audio": 0},
