@@ -14,7 +14,7 @@ PROTO_MODULES := $(PROTOS:.proto=_pb2.py) $(PROTOS:.proto=_pb2_grpc.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-tests run fsck test test-unit test-integration k8s-check protos lint types format lock clean distclean
+.PHONY: help setup setup-tests run fsck test test-unit test-integration k8s-check images images-check protos lint types format lock clean distclean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ test-integration: setup-tests ## The tests that start real processes
 
 k8s-check: setup-tests ## Check the manifests in k8s/ (needs kubectl)
 	$(BIN)/pytest tests/k8s $(ARGS)
+
+images: ## Build the container images with buildah or docker (ENGINE=cpu or gpu; ARGS=--help tells more)
+	@$(PYTHON) scripts/build_images.py $(ENGINE) $(ARGS)
+
+images-check: setup-tests ## Start each process from the images that were built (needs root and buildah)
+	$(BIN)/pytest tests/k8s_images/check_processes.py $(ARGS)
 
 protos: $(PROTO_MODULES) ## Generate the Python code of the protos
 

@@ -33,18 +33,23 @@ def main() -> None:
         drop_half_installed()
     UNFINISHED.write_text(engine)
     print(f"Installing vLLM for {engine.upper()} and what it needs into .venv", flush=True)
-    pins = read_pins(engine)
-    if engine == "gpu":
-        # Exactly: 2.13.0+cpu, which pip's own settings may find, would do for `==`.
-        pins = [pin.replace("==", "===", 1) if pin.startswith("torch") else pin for pin in pins]
-    torch = [pin for pin in pins if pin.startswith("torch") and engine == "cpu"]
-    run(*PIP, *(pin for pin in pins if pin not in torch), *read_pins("dev"))
-    if torch:
-        install_torch(torch)
+    install_pinned(engine, *read_pins("dev"))
     # `compat` puts the tree itself on the path, so that new packages are seen at once.
     run(*PIP, "--no-build-isolation", "--config-settings", "editable_mode=compat", "-e", ROOT)
     compile_all()
     UNFINISHED.unlink()
+
+
+def install_pinned(name: str, *more: str) -> None:
+    """Install the requirements of a lock file, and some more."""
+    pins = read_pins(name)
+    if name == "gpu":
+        # Exactly: 2.13.0+cpu, which pip's own settings may find, would do for `==`.
+        pins = [pin.replace("==", "===", 1) if pin.startswith("torch") else pin for pin in pins]
+    torch = [pin for pin in pins if pin.startswith("torch") and name == "cpu"]
+    run(*PIP, *(pin for pin in pins if pin not in torch), *more)
+    if torch:
+        install_torch(torch)
 
 
 def check_machine() -> None:
@@ -98,9 +103,9 @@ def install_torch(pins: list[str]) -> None:
     TORCH_DONE.write_text("\n".join(pins))
 
 
-def compile_all() -> None:
+def compile_all(*more: str) -> None:
     """Write bytecode on all cores, where pip would take one."""
-    options = ("-qq", "-j", "0", "-x", "/(tests?|testing)/")
+    options = ("-qq", "-j", "0", "-x", "/(tests?|testing)/", *more)
     quietly(PYTHON, "-m", "compileall", *options, VENV / "lib")  # fails on files for newer Pythons
 
 
