@@ -41,11 +41,12 @@ test-integration: setup-tests ## The tests that start real processes
 k8s-check: setup-tests ## Check the manifests in k8s/ (needs kubectl)
 	$(BIN)/pytest tests/k8s $(ARGS)
 
-images: ## Build the container images with buildah or docker (ENGINE=cpu or gpu; ARGS=--help tells more)
-	@$(PYTHON) scripts/build_images.py $(ENGINE) $(ARGS)
+images: ## Build the container images (ENGINE=cpu or gpu, TAG, REGISTRY, BASE, BUILD_ARGS)
+	@$(PYTHON) scripts/build_images.py $(ENGINE) $(if $(TAG),--tag=$(TAG)) \
+		$(if $(REGISTRY),--registry=$(REGISTRY)) $(if $(BASE),--base=$(BASE)) $(BUILD_ARGS)
 
-images-check: setup-tests ## Start each process from the images that were built (needs root and buildah)
-	$(BIN)/pytest tests/k8s_images/check_processes.py $(ARGS)
+images-check: setup-tests ## Start every process of the images (as root, with buildah)
+	ENGINE=$(ENGINE) TAG=$(TAG) REGISTRY=$(REGISTRY) $(BIN)/pytest tests/k8s_images/check_processes.py $(ARGS)
 
 protos: $(PROTO_MODULES) ## Generate the Python code of the protos
 

@@ -24,13 +24,14 @@ def main() -> None:
     options, more = parse()
     builder = find_builder()
     targets = ["paddock", f"paddock-worker-{options.engine}"]
+    values = {"SOURCE_DATE_EPOCH": epoch()}
+    if options.base:
+        values["BASE"] = options.base
+    arguments = [f"--build-arg={key}={value}" for key, value in values.items()]
+    arguments += [f"--label=org.opencontainers.image.{label}" for label in labels()]
     for target in targets[:1] if options.services_only else targets:
         name = f"{options.registry}/{target}:{options.tag}"
         print(f"Building {name}", flush=True)
-        values = {"VERSION": version(), "REVISION": revision(), "SOURCE_DATE_EPOCH": epoch()}
-        if options.base:
-            values["BASE"] = options.base
-        arguments = [f"--build-arg={key}={value}" for key, value in values.items()]
         command = [*builder, f"--target={target}", f"--tag={name}", *arguments, *more, str(ROOT)]
         if status := subprocess.run(command).returncode:
             sys.exit(status)
@@ -56,6 +57,11 @@ def find_builder() -> list[str]:
     if shutil.which("docker"):
         return ["docker", "build", file]
     sys.exit("Images are built with buildah or docker, and neither is here.")
+
+
+def labels() -> list[str]:
+    """Say what an image is made of: see https://specs.opencontainers.org/image-spec/annotations."""
+    return [f"version={version()}", f"revision={revision()}", "licenses=Apache-2.0"]
 
 
 def version() -> str:

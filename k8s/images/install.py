@@ -6,6 +6,7 @@ More packages may be named, Ray for instance, as long as they get on with the pi
 
 from __future__ import annotations
 
+import os
 import sys
 
 from scripts.install import (
@@ -13,6 +14,7 @@ from scripts.install import (
     ROOT,
     TORCH_DONE,
     VENV,
+    check_machine,
     compile_all,
     install_pinned,
     make_venv,
@@ -27,6 +29,8 @@ LEAVE_EARLY = (
     "import os, signal; "
     "os.getpid() == 1 and signal.signal(signal.SIGTERM, lambda *_: os._exit(143))"
 )
+# Neither archives in the image, nor sets that are written in an order of chance.
+FOR_IMAGES = {"PIP_NO_CACHE_DIR": "1", "PIP_ROOT_USER_ACTION": "ignore", "PYTHONHASHSEED": "0"}
 # Python would compare a time that differs from build to build, and then the source.
 UNCHECKED = ("--invalidation-mode", "unchecked-hash")
 
@@ -34,6 +38,8 @@ UNCHECKED = ("--invalidation-mode", "unchecked-hash")
 def main() -> None:
     """Make the virtual environment."""
     name, *more = sys.argv[1:]
+    os.environ.update(FOR_IMAGES)
+    check_machine()
     make_venv(name)
     install_pinned(name)
     if more:
@@ -42,7 +48,7 @@ def main() -> None:
     configure_python()
     drop_unused(name)
     compile_all(*UNCHECKED)
-    TORCH_DONE.unlink(missing_ok=True)
+    TORCH_DONE.unlink(missing_ok=True)  # it is for later installs
 
 
 def configure_python() -> None:

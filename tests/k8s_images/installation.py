@@ -17,7 +17,8 @@ from tests.k8s.manifests import Container
 from tests.k8s_images.container import Contained, Image, running
 
 PROCESSES = ("blob", "registry", "inference", "worker", "gateway")
-_START_TIMEOUT = 120.0
+_STORE = "/var/lib/paddock/models"
+_START_TIMEOUT = 90.0
 
 
 class Installation:
@@ -43,6 +44,7 @@ class Installation:
         container = self._containers[name]
         mounts = {mount["name"]: mount["mountPath"] for mount in container.spec["volumeMounts"]}
         kept = {self._folder / volume: mounts[volume] for volume in mounts.keys() - {"tmp", "shm"}}
+        kept[self._folder / "models"] = _STORE  # also where the manifest has a bucket
         with running(
             self._images[name],
             container.spec["args"],
@@ -58,7 +60,7 @@ class Installation:
             "PADDOCK_HOST": self._addresses["gateway"],
             "PADDOCK_PROBES": self._probes[name],
             "PADDOCK_METRICS": f"127.0.0.1:{free_port()}",
-            "PADDOCK_STORE": "/var/lib/paddock/models",
+            "PADDOCK_STORE": _STORE,
             "PADDOCK_BLOB": self._addresses["blob"],
             "PADDOCK_REGISTRY": self._addresses["registry"],
             "PADDOCK_INFERENCE": self._addresses["inference"],
