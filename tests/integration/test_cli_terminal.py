@@ -62,7 +62,7 @@ async def test_ctrl_c_ends_an_upload(suite: Suite, folder: Path) -> None:
 def interrupt_upload(proxy: FaultyProxy, folder: Path) -> None:
     with terminal("create", "made", url=f"http://{proxy.host}", cwd=folder) as running:
         running.wait_until(proxy.held.is_set)
-        assert "copying extra.txt" in running.text
+        running.wait_for("copying extra.txt")
         running.type(CTRL_C)
         assert running.wait() == 130
     assert "Traceback" not in running.text
