@@ -37,9 +37,9 @@ class Connection(ollama.Client):
         """Fetch an object."""
         return _object(self._reply("GET", path))
 
-    def describe(self, model: str, *, verbose: bool = False) -> dict[str, Any]:
-        """Give everything that `/api/show` says of a model."""
-        body = {"model": model, "verbose": verbose}
+    def describe(self, model: str, *, verbose: bool = False, **changes: Any) -> dict[str, Any]:
+        """Give everything that `/api/show` says of a model, as it would be with changes."""
+        body = {"model": model, "verbose": verbose, **changes}
         return _object(self._reply("POST", "/api/show", json=body))
 
     def unload(self, model: str) -> None:

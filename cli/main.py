@@ -10,6 +10,7 @@ from cli.arguments import ENVIRONMENT, epilog
 from cli.commands.create import create
 from cli.commands.list_models import list_models
 from cli.commands.manage import copy, remove, stop
+from cli.commands.run import RunCommand, run
 from cli.commands.running import list_running
 from cli.commands.show import show
 from cli.commands.transfer import pull, push
@@ -21,6 +22,7 @@ from common.errors import PaddockError
 _START = """\b
 To begin:
   paddock serve                 Start everything on this machine.
+  paddock run demo              Talk with a model.
   paddock list                  See which models are there.
   paddock create mine           Make a model from the Modelfile here.
   paddock COMMAND --help        What a command does, with examples."""
@@ -139,6 +141,16 @@ app.command(
     "show",
     epilog=epilog("paddock show demo", "paddock show demo --modelfile > Modelfile"),
 )(show)
+app.command(
+    "run",
+    cls=RunCommand,
+    epilog=epilog(
+        "paddock run demo                           # a session",
+        'paddock run demo "Why is the sky blue?"',
+        'paddock run demo "Summarize this file:" < README.md',
+        'paddock run llava "What is in this picture? ./photo.jpg"',
+    ),
+)(run)
 app.command("stop", epilog=epilog("paddock stop demo"))(stop)
 app.command(
     "pull",

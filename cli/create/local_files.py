@@ -6,16 +6,13 @@ from os.path import abspath, commonpath
 from pathlib import Path
 
 from cli.failure import CommandFailed
+from common.model_files import FileRole, file_role
 
 NO_MODEL = "no Modelfile or safetensors files found"
 
 _SHARD = re.compile(r"(.*)-\d{5}-of-(\d{5})\.gguf", re.ASCII)
 _WEIGHTS = ".safetensors"
 _GGUF = ".gguf"
-_DOCUMENTS = ("license", "notice", "copying", "usage_policy", "use_policy", "readme")
-_BESIDE_WEIGHTS = frozenset(
-    {".json", ".py", ".jinja", ".model", ".txt", ".tiktoken", ".spm", ".bpe", ".vocab", ".yaml"}
-)
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -52,8 +49,10 @@ def model_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return _shards(path)
     files = _files_below(path)
-    if weights := [file for file in files if file.suffix == _WEIGHTS]:
-        return sorted([*_without_copies(weights), *filter(_belongs_to_weights, files)])
+    roles = {file: file_role(file.relative_to(path).as_posix()) for file in files}
+    if weights := [file for file, role in roles.items() if role is FileRole.WEIGHTS]:
+        beside = [file for file, role in roles.items() if role and role is not FileRole.WEIGHTS]
+        return sorted([*_without_copies(weights), *beside])
     if gguf := [file for file in files if file.suffix == _GGUF and file.parent == path]:
         return sorted(gguf)
     raise CommandFailed(f"{NO_MODEL} in {path}")
@@ -106,7 +105,3 @@ def _without_copies(weights: list[Path]) -> list[Path]:
     """Leave out Mistral's own form of weights that are there in the usual form, too."""
     usual = [file for file in weights if not file.name.startswith("consolidated")]
     return usual or weights
-
-
-def _belongs_to_weights(file: Path) -> bool:
-    return file.suffix in _BESIDE_WEIGHTS or file.name.lower().startswith(_DOCUMENTS)

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from common.digests import parse_digest
 from common.errors import InvalidDigest, InvalidModel, InvalidRequest
+from common.model_files import FileRole, file_role
 from services.registry import media_types
 
 _MAX_FILES = 4096
@@ -16,11 +17,13 @@ _MAX_NAMED = 3
 _FOREIGN_WEIGHTS = frozenset(
     {".bin", ".ckpt", ".h5", ".msgpack", ".onnx", ".ot", ".pickle", ".pkl", ".pt", ".pth"}
 )
-_DOCUMENTS = frozenset({".md", ".pdf", ".rst"})
-_DOCUMENT_NAMES = ("license", "notice", "copying", "usage_policy", "use_policy", "readme")
-_AUXILIARY = frozenset(
-    {".bpe", ".jinja", ".model", ".spm", ".tiktoken", ".txt", ".vocab", ".yaml", ".yml"}
-)
+_LAYERS = {
+    FileRole.WEIGHTS: media_types.WEIGHT_FILE,
+    FileRole.JSON: media_types.JSON_FILE,
+    FileRole.CODE: media_types.CODE_FILE,
+    FileRole.AUXILIARY: media_types.AUXILIARY_FILE,
+    FileRole.DOCUMENT: media_types.DOCUMENT_FILE,
+}
 
 
 def check_files(files: Mapping[str, str]) -> dict[str, str]:
@@ -78,20 +81,8 @@ def choose_files(paths: Collection[str]) -> dict[str, str]:
 
 def file_kind(path: str) -> str | None:
     """Choose the media type of a file's layer; None leaves the file out of the model."""
-    name = PurePosixPath(path.lower())
-    if name.suffix == ".gguf" or any(part.startswith(".") for part in name.parts):
-        return None
-    if name.suffix == ".safetensors":
-        return media_types.WEIGHT_FILE
-    if name.suffix == ".json":
-        return media_types.JSON_FILE
-    if name.suffix == ".py":
-        return media_types.CODE_FILE
-    if name.suffix in _DOCUMENTS or name.name.startswith(_DOCUMENT_NAMES):
-        return media_types.DOCUMENT_FILE
-    if name.suffix in _AUXILIARY:
-        return media_types.AUXILIARY_FILE
-    return None
+    role = file_role(path)
+    return _LAYERS[role] if role else None
 
 
 def gguf_candidates(paths: Collection[str]) -> list[str]:

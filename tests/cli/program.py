@@ -83,6 +83,11 @@ class Terminal:
         self._pid = 0
         return status
 
+    def resize(self, columns: int) -> None:
+        """Make the terminal wider or narrower."""
+        size = struct.pack("HHHH", _ROWS, columns, 0, 0)
+        fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, size)
+
     def end(self) -> None:
         """Kill it, if it still runs."""
         if self._pid:
@@ -117,8 +122,8 @@ def terminal(
             os.execve(PROGRAM[0], [*PROGRAM, *arguments], own)
         finally:
             os._exit(127)
-    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
     running = Terminal(pid, descriptor)
+    running.resize(_COLUMNS)
     try:
         yield running
     finally:

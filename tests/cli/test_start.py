@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-SLOW = ("aiohttp", "httpx", "ollama", "pydantic", "rich")
+SLOW = ("aiohttp", "httpx", "ollama", "prompt_toolkit", "pydantic", "rich")
 
 
 def test_nothing_slow_is_imported_before_it_is_needed() -> None:

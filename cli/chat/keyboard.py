@@ -1,0 +1,26 @@
+"""The keyboard between prompts: what is typed then is kept for the next one, and not echoed."""
+
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_INPUT_FLAGS, _LOCAL_FLAGS = 0, 3  # places in what `tcgetattr` gives
+
+
+@contextmanager
+def keys_kept() -> Iterator[None]:
+    """Leave keys as they are pressed, but for Ctrl-C, which interrupts.
+
+    As lines, Enter would come as another key than the prompt waits for.
+    """
+    keyboard = sys.stdin.fileno()
+    before = termios.tcgetattr(keyboard)
+    attributes = termios.tcgetattr(keyboard)
+    attributes[_INPUT_FLAGS] &= ~termios.ICRNL
+    attributes[_LOCAL_FLAGS] &= ~(termios.ECHO | termios.ICANON)
+    termios.tcsetattr(keyboard, termios.TCSANOW, attributes)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
