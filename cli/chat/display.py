@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from io import TextIOWrapper
 
 import ollama
 
@@ -29,6 +30,8 @@ class AnswerDisplay:
         self._hides_thinking = hide_thinking
         self._wrap = WordWrap()
         self._is_thinking = False
+        if isinstance(sys.stdout, TextIOWrapper):  # whose encoding may lack what a model says
+            sys.stdout.reconfigure(errors="replace")
         self._has_written = False
         self.thinking = ""
         self.content = ""

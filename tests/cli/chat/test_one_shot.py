@@ -130,6 +130,12 @@ def test_pipes_get_what_the_model_says(fake: FakeOllama) -> None:
     assert run(fake, "x") == text + "\n\n"
 
 
+def test_an_encoding_that_lacks_a_character(fake: FakeOllama) -> None:
+    fake.answers.append(Answer([{"content": "sun ☀"}]))
+    done = paddock("run", "fake", "x", url=fake.url, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout) == (0, "sun ?\n\n")
+
+
 def test_long_lines_are_wrapped_on_a_terminal(fake: FakeOllama) -> None:
     text = "word " * 50
     for option, lines in (("--verbose", 3), ("--nowordwrap", 1)):
