@@ -22,8 +22,10 @@ import uvloop
 from bench.cluster import Processes
 from bench.load import percentile
 from bench.simulated_cluster import SERVICE, addresses
+from common.errors import TimedOut
 from common.rpc import is_serving, open_channel
 from common.server import Server
+from gateway.answer_streams import AnswerStreams
 from protos.paddock.v1 import (
     generation_pb2,
     inference_pb2,
@@ -140,9 +142,11 @@ async def measure(root: Path, count: int, token_time: float, tokens: int) -> Non
         channels = [
             await stack.enter_async_context(open_channel(inference)) for _ in range(_CHANNELS)
         ]
-        stubs = [inference_pb2_grpc.InferenceServiceStub(channel) for channel in channels]
-        await _ask(stubs[0], streams[count], count, 3)
-        await _run(psutil.Process(process.pid), stubs, streams[:count], tokens)
+        gateways = [
+            AnswerStreams(inference_pb2_grpc.InferenceServiceStub(channel)) for channel in channels
+        ]
+        await _ask(gateways[0], streams[count], count, 3)
+        await _run(psutil.Process(process.pid), gateways, streams[:count], tokens)
 
 
 async def _serve_worker(stack: AsyncExitStack, address: str, factory: TimedFactory) -> None:
@@ -168,13 +172,13 @@ async def _serve_registry(stack: AsyncExitStack, address: str) -> None:
 
 async def _run(
     router: psutil.Process,
-    stubs: Sequence[inference_pb2_grpc.InferenceServiceStub],
+    gateways: Sequence[AnswerStreams],
     streams: Sequence[Stream],
     tokens: int,
 ) -> None:
     memory, idle, began = router.memory_info().rss, _busy(router), time.monotonic()
     tasks = [
-        asyncio.create_task(_ask(stubs[number % _CHANNELS], stream, number, tokens))
+        asyncio.create_task(_ask(gateways[number % _CHANNELS], stream, number, tokens))
         for number, stream in enumerate(streams)
     ]
     await _until(lambda: all(stream.came for stream in streams), tasks)
@@ -213,9 +217,7 @@ async def _until(condition: Callable[[], bool], tasks: Sequence["asyncio.Task[No
                 task.result()
 
 
-async def _ask(
-    stub: inference_pb2_grpc.InferenceServiceStub, stream: Stream, number: int, tokens: int
-) -> None:
+async def _ask(answers: AnswerStreams, stream: Stream, number: int, tokens: int) -> None:
     """Read one stream to its end."""
     generation = generation_pb2.Generation(
         completion=generation_pb2.Completion(prompt=str(number), raw=True),
@@ -224,8 +226,9 @@ async def _ask(
     request = inference_pb2.GenerateRequest(
         model="model", generation=generation, keep_alive=_FOREVER
     )
-    async for response in stub.Generate(request):
-        stream.came.extend([time.monotonic()] * len(response.delta.tokens))
+    async for event in answers.answer(request, None, TimedOut("late")):
+        if isinstance(event, generation_pb2.Delta):
+            stream.came.extend([time.monotonic()] * len(event.tokens))
 
 
 def _busy(process: psutil.Process) -> float:

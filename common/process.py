@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from common.errors import InvalidRequest, PaddockError
+from common.memory import keep_freed_memory
 from common.tls import Tls, TlsSettings, process_tls
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ def run_process(
     """
     configure_logging(name, log_level)
     follow_parent()
+    keep_freed_memory()
     try:
         uvloop.run(_main(main))
     except PaddockError as error:

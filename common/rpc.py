@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 
 ERROR_DOMAIN = "paddock"
 
-# Images travel inside messages; blobs do not (they are streamed in pieces).
-_MAX_MESSAGE = 256 * 1024 * 1024
+MAX_MESSAGE = 256 * 1024 * 1024
+"""Bytes. Images travel inside messages; blobs do not (they are streamed in pieces)."""
 
 _MAX_PENDING = 100_000
 
@@ -68,8 +68,11 @@ BROKEN_STREAM = "Internal error from Core"
 """What gRPC itself says where a stream breaks that is being written."""
 
 OPTIONS: list[tuple[str, Any]] = [
-    ("grpc.max_send_message_length", _MAX_MESSAGE),
-    ("grpc.max_receive_message_length", _MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    # Blobs flow in messages of a megabyte. gRPC's own beginnings, of 64 KiB, keep them waiting.
+    ("grpc.http2.lookahead_bytes", 2 * 1024 * 1024),
+    ("grpc.http2.max_frame_size", 1024 * 1024),
     ("grpc.so_reuseport", 0),
     # Of thousands of calls that come at once gRPC's core would cancel some, at random from
     # 1,000 on that are not taken yet. How much is too much is for `Busy` to say.

@@ -10,12 +10,12 @@ from google.protobuf.message import Message
 
 from common.continuation import Continuation
 from common.errors import Interrupted, TimedOut, Unavailable
+from common.mailbox import Event
 from common.rpc import rpc_errors
 from common.settings import seconds
 from gateway.services import SERVICES
 from gateway.settings import SETTINGS
-from gateway.streaming import call_events
-from protos.paddock.v1 import inference_pb2
+from protos.paddock.v1 import generation_pb2, inference_pb2
 
 Response = TypeVar("Response")
 
@@ -51,6 +51,11 @@ class Patience:
         """Seconds that the request may still take; None: any."""
         return max(self._end - self._now(), 0) if self._total else None
 
+    @property
+    def late(self) -> TimedOut:
+        """How the request ends that takes longer."""
+        return TimedOut(f"the request took longer than {self._total:g} s")
+
     async def wait(self, error: Unavailable) -> None:
         """Wait a little before the next try.
 
@@ -60,7 +65,7 @@ class Patience:
         """
         now = self._now()
         if self._total and now >= self._end:
-            raise TimedOut(f"the request took longer than {self._total:g} s")
+            raise self.late
         if now - self._tried > _SERVED:
             self.renew()
         if self._deadline is None:
@@ -100,41 +105,26 @@ async def persist(
 
 async def answer_events(
     request: web.Request, wanted: inference_pb2.GenerateRequest
-) -> AsyncGenerator[inference_pb2.GenerateResponse, None]:
+) -> AsyncGenerator[Event, None]:
     """Generate; where the router is lost or leaves in the middle, go on with another one.
-
-    What it gives is for the client alone: deltas without tokens and usage.
 
     Raises:
         PaddockError: the generation failed, or was interrupted for too long.
     """
-    inference = request.app[SERVICES].inference
+    answers = request.app[SERVICES].answers
     trying = patience(request)
     continuation = Continuation()
     while True:
         try:
-            call = inference.Generate(wanted, timeout=trying.left)
-            async with aclosing(call_events(call)) as events:
+            async with aclosing(answers.answer(wanted, trying.left, trying.late)) as events:
                 async for event in events:
-                    if event.HasField("completed"):
+                    if isinstance(event, generation_pb2.Completed):
                         yield event
                         return
-                    delta = event.delta
-                    fresh = continuation.take(delta)
-                    if fresh is None:  # it has come before
-                        continue
-                    trying.renew()
-                    if fresh is not delta:
-                        event = inference_pb2.GenerateResponse(delta=fresh)
-                    yield _shown(event)
-                return
+                    if fresh := continuation.take(event):
+                        trying.renew()
+                        yield fresh
         except Unavailable as error:
             await trying.wait(error)
             wanted.resumption.CopyFrom(continuation.resumption())
             continuation.restart()
-
-
-def _shown(event: inference_pb2.GenerateResponse) -> inference_pb2.GenerateResponse:
-    event.delta.ClearField("tokens")
-    event.delta.ClearField("usage")
-    return event

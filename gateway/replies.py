@@ -19,9 +19,12 @@ _SERVICE_UNAVAILABLE = 503
 
 def json_reply(value: Any, status: int = 200) -> web.Response:
     """Answer with one JSON value."""
-    return web.Response(
-        body=orjson.dumps(value), status=status, content_type="application/json", charset="utf-8"
-    )
+    return encoded_reply(orjson.dumps(value), status)
+
+
+def encoded_reply(body: bytes, status: int = 200) -> web.Response:
+    """Answer with one JSON value that is encoded already."""
+    return web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
 
 
 def json_line(value: Any) -> bytes:

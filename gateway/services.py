@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import web
 
 from common.rpc import is_serving, open_channel
+from gateway.answer_streams import AnswerStreams
 from protos.paddock.v1 import blob_pb2_grpc, inference_pb2_grpc, registry_pb2_grpc
 
 
@@ -17,6 +18,7 @@ class Services:
         self.blob = blob_pb2_grpc.BlobServiceStub(self._channels["blob"])
         self.registry = registry_pb2_grpc.RegistryServiceStub(self._channels["registry"])
         self.inference = inference_pb2_grpc.InferenceServiceStub(self._channels["inference"])
+        self.answers = AnswerStreams(self.inference)
 
     async def not_serving(self, timeout: float) -> list[str]:
         """Name the services that do not report SERVING within `timeout` seconds."""
@@ -27,6 +29,7 @@ class Services:
 
     async def close(self) -> None:
         """Close the channels; calls still running are cancelled."""
+        await self.answers.close()
         await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
 

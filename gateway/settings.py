@@ -47,9 +47,6 @@ class GatewaySettings(Settings):
     body_timeout: Duration = "5m"
     """How long a request's body may pause on its way here; 0s: for ever."""
 
-    stream_buffer: int = Field(default=256 * 1024, gt=0)
-    """Bytes of a streamed reply that may wait for a slow client; then its stream is paused."""
-
     call_timeout: Duration = "30s"
     """How long a short call to a service may take (list, show, copy, delete and the like)."""
 

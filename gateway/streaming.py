@@ -17,6 +17,10 @@ from gateway.settings import SETTINGS
 
 T = TypeVar("T")
 
+# Bytes in a transport's buffer at which a write cannot have to wait: half of what asyncio and
+# aiohttp take before they make a writer wait.
+_NEVER_WAITS = 32 * 1024
+
 
 async def call_events(call: grpc.aio.UnaryStreamCall[Any, T]) -> AsyncGenerator[T, None]:
     """Give what a streaming call answers; however the iteration ends, the call is over.
@@ -38,7 +42,8 @@ async def stream_objects(
     """Send each object as one line.
 
     A failure before the first object is raised, so that it gets its own HTTP status;
-    a later one becomes the last line. A client that goes away ends the iteration.
+    a later one becomes the last line. A client that goes away ends the iteration, and so
+    does one that takes nothing for too long.
     """
     async with aclosing(objects):
         first = await anext(objects, None)
@@ -47,21 +52,11 @@ async def stream_objects(
         response = web.StreamResponse()
         response.content_type = "application/x-ndjson"
         await response.prepare(request)
-        settings = request.app[SETTINGS]
-        lines = LineWriter(
-            response.write, settings.stream_buffer, seconds(settings.write_timeout) or None
-        )
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(lines.run())
-                await lines.put(json_line(first))
-                await _put_all(objects, lines)
-                lines.close()
-        except ExceptionGroup as failures:
-            # Only the writer can fail in this group: the client went away, or reads nothing.
-            if request.transport:
-                request.transport.abort()
-            raise failures.exceptions[0] from None
+        write = timed_write(request, response)
+        await write(json_line(first))
+        async with aclosing(_lines(objects)) as lines:
+            async for line in lines:
+                await write(line)
     await response.write_eof()
     return response
 
@@ -77,70 +72,34 @@ async def last_object(objects: AsyncGenerator[dict[str, Any], None]) -> dict[str
     return last
 
 
-async def _put_all(objects: AsyncIterator[dict[str, Any]], lines: "LineWriter") -> None:
+async def _lines(objects: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[bytes, None]:
     try:
         async for item in objects:
-            await lines.put(json_line(item))
+            yield json_line(item)
     except Exception as error:
-        await lines.put(json_line(error_object(as_paddock_error(error))))
+        yield json_line(error_object(as_paddock_error(error)))
 
 
-class LineWriter:
-    """Writes lines to a client; those that pile up while the socket is busy leave together.
+def timed_write(
+    request: web.Request, response: web.StreamResponse
+) -> Callable[[bytes], Awaitable[None]]:
+    """Give what writes to a client, and drops one that takes nothing for `write_timeout`.
 
-    At most `limit` bytes and one line wait here, besides what is being written: `put`
-    then waits for the client, and with it whoever reads from the engine. A client that takes
-    nothing for `timeout` seconds is given up; None: never.
+    It raises ConnectionError when the client went away, or was dropped.
     """
+    limit = seconds(request.app[SETTINGS].write_timeout) or None
 
-    def __init__(
-        self,
-        write: Callable[[bytes], Awaitable[None]],
-        limit: int,
-        timeout: float | None = None,
-    ) -> None:
-        self._write = write
-        self._limit = limit
-        self._timeout = timeout
-        self._pending: list[bytes] = []
-        self._size = 0
-        self._closed = False
-        self._ready = asyncio.Event()
-        self._room = asyncio.Event()
-
-    async def put(self, line: bytes) -> None:
-        """Queue a line; wait while too much is queued."""
-        self._pending.append(line)
-        self._size += len(line)
-        self._ready.set()
-        if self._size >= self._limit:
-            self._room.clear()
-            await self._room.wait()
-
-    def close(self) -> None:
-        """Let `run` return once everything is written."""
-        self._closed = True
-        self._ready.set()
-
-    async def run(self) -> None:
-        """Write until closed.
-
-        Raises:
-            ConnectionError: the client went away, or was given up.
-        """
-        while self._pending or not self._closed:
-            await self._ready.wait()
-            self._ready.clear()
-            batch = b"".join(self._pending)
-            self._pending.clear()
-            self._size = 0
-            self._room.set()
-            if batch:
-                await self._write_in_time(batch)
-
-    async def _write_in_time(self, batch: bytes) -> None:
+    async def write(data: bytes) -> None:
+        transport = request.transport
+        if transport and transport.get_write_buffer_size() + len(data) <= _NEVER_WAITS:
+            await response.write(data)
+            return
         try:
-            async with asyncio.timeout(self._timeout):
-                await self._write(batch)
+            async with asyncio.timeout(limit):
+                await response.write(data)
         except TimeoutError:
+            if transport:
+                transport.abort()
             raise ConnectionResetError("the client reads nothing") from None
+
+    return write

@@ -6,14 +6,15 @@ from itertools import count
 from typing import Any
 
 from common.errors import Internal
+from common.mailbox import Event
 from gateway.ollama.encoding import metrics, now
 from gateway.ollama.logprobs import logprob_object
 from gateway.ollama.tools import call_object
-from protos.paddock.v1 import generation_pb2, inference_pb2
+from protos.paddock.v1 import generation_pb2
 
 # How an endpoint shows content, thinking and tool calls: `response` here, `message` there.
 Shape = Callable[[str, str, list[dict[str, Any]]], dict[str, Any]]
-Events = AsyncGenerator[inference_pb2.GenerateResponse, None]
+Events = AsyncGenerator[Event, None]
 
 _NOTHING = generation_pb2.Delta()
 
@@ -74,11 +75,11 @@ async def answer_objects(events: Events, encoder: Encoder) -> AsyncGenerator[dic
     ended = False
     async with aclosing(events):
         async for event in events:
-            if event.HasField("completed"):
+            if isinstance(event, generation_pb2.Completed):
                 ended = True
-                yield encoder.done(event.completed)
-            elif event.delta.ByteSize():
-                yield encoder.chunk(event.delta)
+                yield encoder.done(event)
+            elif event.content or event.thinking or event.tool_calls or event.logprobs:
+                yield encoder.chunk(event)
     if not ended:
         raise Internal("the answer ended without a result")
 
@@ -95,12 +96,13 @@ async def whole_answer(events: Events, encoder: Encoder) -> dict[str, Any]:
     completed = None
     async with aclosing(events):
         async for event in events:
-            if event.HasField("completed"):
-                completed = event.completed
-            content.append(event.delta.content)
-            thinking.append(event.delta.thinking)
-            rest.tool_calls.extend(event.delta.tool_calls)
-            rest.logprobs.extend(event.delta.logprobs)
+            if isinstance(event, generation_pb2.Completed):
+                completed = event
+                continue
+            content.append(event.content)
+            thinking.append(event.thinking)
+            rest.tool_calls.extend(event.tool_calls)
+            rest.logprobs.extend(event.logprobs)
     if completed is None:
         raise Internal("the answer ended without a result")
     rest.content, rest.thinking = "".join(content), "".join(thinking)

@@ -3,12 +3,12 @@
 The bytes go to the blob service as they come; nothing is kept here.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from aiohttp import web
 
-from common.client_stream import send_all
+from common.client_stream import joined, send_all
 from common.digests import parse_digest
 from common.errors import BlobNotFound
 from common.rpc import rpc_errors
@@ -74,24 +74,9 @@ async def _requests(
 ) -> AsyncGenerator[blob_pb2.WriteRequest, None]:
     header = blob_pb2.WriteHeader(digest=digest, size=request.content_length)
     yield blob_pb2.WriteRequest(header=header)
-    async with aclosing(_parts(body_pieces(request))) as parts:
+    async with aclosing(joined(body_pieces(request), PART_BYTES)) as parts:
         async for part in parts:
             yield blob_pb2.WriteRequest(data=part)
-
-
-async def _parts(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Join what arrives into parts of about `PART_BYTES`."""
-    waiting: list[bytes] = []
-    size = 0
-    async for piece in pieces:
-        waiting.append(piece)
-        size += len(piece)
-        if size >= PART_BYTES:
-            yield b"".join(waiting)
-            waiting.clear()
-            size = 0
-    if waiting:
-        yield b"".join(waiting)
 
 
 async def _leave_expectation(request: web.Request) -> None:

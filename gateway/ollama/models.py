@@ -12,7 +12,7 @@ from common.settings import seconds
 from gateway.body import Body, dump_json, read_body
 from gateway.ollama.encoding import details, timestamp, without_empty
 from gateway.ollama.messages import message_object
-from gateway.replies import json_reply
+from gateway.replies import encoded_reply, json_reply
 from gateway.services import SERVICES
 from gateway.settings import SETTINGS
 from protos.paddock.v1 import registry_pb2
@@ -75,12 +75,18 @@ class CopyBody(Body):
 
 
 async def tags(request: web.Request) -> web.Response:
-    """List the models, newest first."""
-    with rpc_errors():
-        response = await request.app[SERVICES].registry.List(
-            registry_pb2.ListRequest(), timeout=seconds(request.app[SETTINGS].call_timeout)
-        )
-    return json_reply({"models": [_summary(model) for model in response.models]})
+    """List the models, newest first; each piece of the list is encoded as it comes."""
+    pieces: list[bytes] = []
+    pages = request.app[SERVICES].registry.List(
+        registry_pb2.ListRequest(), timeout=seconds(request.app[SETTINGS].call_timeout)
+    )
+    try:
+        with rpc_errors():
+            async for page in pages:
+                pieces += [orjson.dumps(_summary(model)) for model in page.models]
+    finally:
+        pages.cancel()
+    return encoded_reply(b'{"models":[%b]}' % b",".join(pieces))
 
 
 async def show(request: web.Request) -> web.Response:

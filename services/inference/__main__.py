@@ -9,6 +9,7 @@ from common.server import Server
 from common.settings import read_settings, seconds
 from protos.paddock.v1 import inference_pb2, inference_pb2_grpc, registry_pb2_grpc
 from services.inference.admission import Admission
+from services.inference.answers import Answers
 from services.inference.calls import Calls
 from services.inference.capacity import Capacities
 from services.inference.fleet import Fleet
@@ -45,10 +46,11 @@ async def serve(settings: InferenceSettings, stop: asyncio.Event) -> None:
         router = Router(resolver, fleet, admission, seconds(settings.load_timeout))
         server = Server()
         calls = Calls()
-        servicer = InferenceServicer(router, fleet, calls)
+        answers = Answers(router, calls)
+        servicer = InferenceServicer(router, fleet, answers, calls)
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, server.grpc)
         service = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
-        server.metrics.register(RouterMetrics(admission, router, fleet))
+        server.metrics.register(RouterMetrics(admission, router, answers, fleet))
         await server.start(settings.listen, service, probes=settings.probes)
         async with metrics_served(settings.metrics, server.metrics), asyncio.TaskGroup() as group:
             following = [
@@ -60,6 +62,7 @@ async def serve(settings: InferenceSettings, stop: asyncio.Event) -> None:
             await stop.wait()
             await server.set_serving(False)
             await asyncio.sleep(seconds(settings.drain_delay))
+            calls.leave()
             admission.leave()
             await _drain(server, calls, seconds(settings.drain_timeout))
             for task in following:

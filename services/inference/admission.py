@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -70,13 +70,8 @@ class Admission:
         """Requests that found a full queue."""
 
     @asynccontextmanager
-    async def admit(
-        self, weights: str, client: str, model: str = ""
-    ) -> AsyncIterator[Callable[[], None]]:
+    async def admit(self, weights: str, client: str, model: str = "") -> AsyncIterator[None]:
         """Wait for a request's turn, and hold its place within the block.
-
-        It gives what frees the place before the end of the block, where the model has done
-        with the request by then.
 
         `model` is the name under which the weights are known to whoever looks at the queues.
 
@@ -91,9 +86,11 @@ class Admission:
             await self._wait(weights, line, client)
         else:
             line.begin(client)
-        with ExitStack() as place:
-            place.callback(self._free, weights, line, client, time.monotonic())
-            yield place.close
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._free(weights, line, client, began)
 
     async def follow(self, change: Callable[[], Awaitable[None]]) -> None:
         """Look after each change among the workers who can go ahead, until cancelled."""

@@ -6,11 +6,15 @@ from contextlib import asynccontextmanager
 
 from common.errors import Interrupted
 
+_LEAVES = "the router is shutting down"
+
 
 class Calls:
     """Ends calls in a way that tells their callers to go on with another process."""
 
     def __init__(self) -> None:
+        self.left = asyncio.Event()
+        """Set once no more calls are taken."""
         self._limits: set[asyncio.Timeout] = set()
 
     @asynccontextmanager
@@ -20,6 +24,8 @@ class Calls:
         Raises:
             Interrupted: this process leaves.
         """
+        if self.left.is_set():
+            raise Interrupted(_LEAVES)
         try:
             async with asyncio.timeout(None) as limit:
                 self._limits.add(limit)
@@ -29,8 +35,12 @@ class Calls:
                     self._limits.discard(limit)
         except TimeoutError as error:
             if limit.expired():
-                raise Interrupted("the router is shutting down") from error
+                raise Interrupted(_LEAVES) from error
             raise
+
+    def leave(self) -> None:
+        """Take no more."""
+        self.left.set()
 
     def interrupt(self) -> None:
         """End those that run."""

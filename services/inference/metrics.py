@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from services.inference.admission import Admission, Queue
+from services.inference.answers import Answers
 from services.inference.fleet import Fleet
 from services.inference.placement import READY
 from services.inference.router import Router
@@ -17,15 +18,24 @@ from services.inference.router import Router
 class RouterMetrics(Collector):
     """Reads everything when it is asked for."""
 
-    def __init__(self, admission: Admission, router: Router, fleet: Fleet) -> None:
+    def __init__(
+        self, admission: Admission, router: Router, answers: Answers, fleet: Fleet
+    ) -> None:
         self._admission = admission
         self._router = router
+        self._answers = answers
         self._fleet = fleet
 
     def collect(self) -> Iterator[Metric]:
         """Give all families."""
         yield from self._queues()
         yield from self._workers()
+        ended = CounterMetricFamily(
+            "paddock_answers", "Answers by how they ended", labels=["result"]
+        )
+        for result, number in self._answers.ended.items():
+            ended.add_metric([result], number)
+        yield ended
         refused = CounterMetricFamily(
             "paddock_requests_refused", "Requests that found a full queue"
         )

@@ -2,10 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 from common.continuation import Continuation
@@ -15,6 +13,7 @@ from protos.paddock.v1 import (
     generation_pb2,
     inference_pb2,
     model_pb2,
+    sequences_pb2,
     worker_pb2,
 )
 from services.inference.admission import Admission
@@ -25,7 +24,7 @@ from services.inference.fleet import Fleet
 from services.inference.merge import merge
 from services.inference.placement import wanted_by
 from services.inference.resolver import Resolver
-from services.inference.sequence import Event
+from services.inference.sequence import Take
 from services.inference.worker_client import WorkerClient
 
 T = TypeVar("T")
@@ -40,8 +39,16 @@ class _Answer:
     keep_alive: int | None
     prefix: Prefix
     continuation: Continuation
-    free: Callable[[], None]
-    """Gives its place to the next request."""
+    send: Take
+
+    def take(self, update: sequences_pb2.SequenceUpdate) -> None:
+        """Pass on what is new of an update."""
+        delta = update.delta
+        fresh = self.continuation.take(delta)
+        if fresh is delta:
+            self.send(update)
+        elif fresh:
+            self.send(sequences_pb2.SequenceUpdate(delta=fresh))
 
 
 class Router:
@@ -57,13 +64,15 @@ class Router:
         self.moved = 0
         """Answers that another worker went on with, each as often as that happened."""
 
-    async def generate(self, request: inference_pb2.GenerateRequest) -> AsyncGenerator[Event, None]:
-        """Stream what the model answers, and at last how it ended.
+    async def generate(
+        self, request: inference_pb2.GenerateRequest, send: Take
+    ) -> generation_pb2.Completed:
+        """Answer; `send` gets each delta, in an update that it may use as its own.
 
         A worker that is lost in the middle costs a pause: another one goes on with the answer.
 
         Raises:
-            PaddockError: before the first event or between two.
+            PaddockError: before the first delta or between two.
         """
         begun = request.resumption if request.HasField("resumption") else None
         continuation = Continuation(begun)
@@ -74,12 +83,12 @@ class Router:
             spec=model.spec, generation=merge(model, request.generation)
         )
         keep_alive = request.keep_alive if request.HasField("keep_alive") else None
+        answer = _Answer(start, keep_alive, prefix, continuation, send)
         spec = model.spec
-        async with self._admission.admit(spec.weights, request.client, spec.name) as free:
-            answer = _Answer(start, keep_alive, prefix, continuation, free)
-            async with aclosing(self._run(answer)) as events:
-                async for event in events:
-                    yield event
+        async with self._admission.admit(spec.weights, request.client, spec.name):
+            completed = await self._run(answer)
+        continuation.complete(completed.usage)
+        return completed
 
     async def render(self, request: inference_pb2.GenerateRequest) -> generation_pb2.RenderedPrompt:
         """Make the prompt that the model would get."""
@@ -138,7 +147,7 @@ class Router:
             *(worker.unload(digest) for worker in self._fleet.reachable() for digest in digests)
         )
 
-    async def _run(self, answer: _Answer) -> AsyncGenerator[Event, None]:
+    async def _run(self, answer: _Answer) -> generation_pb2.Completed:
         start, continuation = answer.start, answer.continuation
         attempts = Attempts(self._fleet, wanted_by(start.spec), self._load_timeout, answer.prefix)
         while True:
@@ -147,22 +156,15 @@ class Router:
             start.tokens[:] = continuation.tokens
             began = time.monotonic()
             try:
-                async with worker.sequence(start, partial(_complete, answer)) as sequence:
-                    while True:
-                        event = await sequence.receive()
-                        if isinstance(event, generation_pb2.Completed):
-                            seconds = sequence.ended_at - began
-                            self._fleet.served(
-                                answer.prefix, worker.address, seconds, event.context
-                            )
-                            yield event
-                            return
-                        if fresh := continuation.take(event):
-                            yield fresh
+                completed = await worker.run(start, answer.take)
             except PaddockError as error:
                 attempts.failed(worker, error, len(continuation.tokens))
                 self.moved += bool(continuation.tokens)
                 continuation.restart()
+            else:
+                seconds = time.monotonic() - began
+                self._fleet.served(answer.prefix, worker.address, seconds, completed.context)
+                return completed
 
     async def _attempt(
         self, spec: model_pb2.ModelSpec, operation: Callable[[WorkerClient], Awaitable[T]]
@@ -183,9 +185,3 @@ class Router:
             work.ClearField("keep_alive")
         else:
             work.keep_alive = asked
-
-
-def _complete(answer: _Answer, completed: generation_pb2.Completed) -> None:
-    """Take note that the last of an answer has come, though it may be read much later."""
-    answer.continuation.complete(completed.usage)
-    answer.free()

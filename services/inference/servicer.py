@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from protos.paddock.v1 import generation_pb2, inference_pb2, inference_pb2_grpc
+from common.run_stream import RunStream
+from protos.paddock.v1 import generation_pb2, inference_pb2, inference_pb2_grpc, sequences_pb2
+from services.inference.answers import Answers
 from services.inference.calls import Calls
 from services.inference.fleet import Fleet
 from services.inference.router import Router
@@ -14,20 +16,19 @@ from services.inference.running import running_models
 class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     """Answers the RPCs of `inference.proto`."""
 
-    def __init__(self, router: Router, fleet: Fleet, calls: Calls) -> None:
+    def __init__(self, router: Router, fleet: Fleet, answers: Answers, calls: Calls) -> None:
         self._router = router
         self._fleet = fleet
+        self._answers = answers
         self._calls = calls
 
-    async def Generate(
-        self, request: inference_pb2.GenerateRequest, context: Any
-    ) -> AsyncIterator[inference_pb2.GenerateResponse]:
-        async with self._calls.running(), aclosing(self._router.generate(request)) as events:
-            async for event in events:
-                if isinstance(event, generation_pb2.Completed):
-                    yield inference_pb2.GenerateResponse(completed=event)
-                else:
-                    yield inference_pb2.GenerateResponse(delta=event)
+    async def Run(
+        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommand], context: Any
+    ) -> AsyncIterator[sequences_pb2.RunResponse]:
+        stream = RunStream(self._answers.run, self._calls.left)
+        async with aclosing(stream.responses(request_iterator)) as responses:
+            async for response in responses:
+                yield response
 
     async def Render(
         self, request: inference_pb2.GenerateRequest, context: Any

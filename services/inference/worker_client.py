@@ -4,17 +4,16 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
-from itertools import count
+from contextlib import contextmanager, suppress
 
 import grpc
 
 from common.errors import Interrupted, PaddockError, WorkerLost
 from common.rpc import from_rpc_error, is_cut_off, open_channel
+from common.sequence_stream import SequenceStream
 from protos.paddock.v1 import generation_pb2, inference_pb2, model_pb2, worker_pb2, worker_pb2_grpc
-from services.inference.commands import Commands
 from services.inference.placement import Wanted, wanted_by
-from services.inference.sequence import Sequence
+from services.inference.sequence import Sequence, Take
 
 logger = logging.getLogger(__name__)
 
@@ -42,49 +41,29 @@ class WorkerClient:
         self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
         self._leaves = False
         self._calls: set[grpc.aio.Call] = set()
-        self._sequences: dict[int, Sequence] = {}
-        self._numbers = count(1)
-        self._commands = Commands()
+        self._sequences = SequenceStream(worker_pb2.RunRequest)
         self.in_flight: Counter[Wanted] = Counter()
 
     async def aclose(self) -> None:
         """Close the connection."""
         await self._channel.close()
 
-    @asynccontextmanager
-    async def sequence(
-        self,
-        start: worker_pb2.StartSequence,
-        on_completed: Callable[[generation_pb2.Completed], None] | None = None,
-    ) -> AsyncIterator[Sequence]:
-        """Run a sequence; leaving the block before its end cancels it on the worker.
+    async def run(self, start: worker_pb2.StartSequence, take: Take) -> generation_pb2.Completed:
+        """Run a sequence; cancelling this cancels it on the worker.
 
-        `on_completed` is called at its successful end, which its reader may see much later.
+        `take` gets what comes of it before the end, each time before anything else happens.
 
         Raises:
             Interrupted: the worker has just been lost.
+            PaddockError: the sequence failed.
         """
         if self.status is None:
             raise Interrupted("a worker is not available; try again in a moment")
-        counted = ExitStack()
-
-        def end(completed: generation_pb2.Completed | None) -> None:
-            counted.close()
-            if completed is not None and on_completed is not None:
-                on_completed(completed)
-
-        sequence = Sequence(next(self._numbers), end)
-        start.sequence = sequence.number
-        with counted:
-            counted.enter_context(self._counted(start.spec))
-            self._sequences[sequence.number] = sequence
-            self._commands.start(start)
-            try:
-                yield sequence
-            finally:
-                del self._sequences[sequence.number]
-                if not sequence.ended:
-                    self._commands.cancel(sequence.number)
+        start.sequence = number = self._sequences.number()
+        sequence = Sequence(take)
+        command = worker_pb2.RunRequest(start=start)
+        with self._counted(start.spec), self._sequences.running(number, command, sequence):
+            return await sequence.end
 
     async def load(self, request: worker_pb2.LoadModelRequest) -> None:
         """Load a model and wait until it is ready."""
@@ -190,31 +169,14 @@ class WorkerClient:
             raise _ended(f"no sign of life for {self._silence:g} s") from None
 
     async def _run(self) -> None:
-        call = self._stub.Run(wait_for_ready=True)
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._send(call))
-                async for response in call:
-                    for update in response.updates:
-                        if sequence := self._sequences.get(update.sequence):
-                            sequence.deliver(update)
-                raise _ended("the worker ended the stream")
-        finally:
-            call.cancel()
-
-    async def _send(
-        self, call: "grpc.aio.StreamStreamCall[worker_pb2.RunRequest, worker_pb2.RunResponse]"
-    ) -> None:
-        while True:
-            await call.write(await self._commands.take())
+        await self._sequences.follow(self._stub.Run(wait_for_ready=True))
+        raise _ended("the worker ended the stream")
 
     def _lose(self) -> None:
         self.status = None
-        self._commands.clear()
         for call in self._calls:
             call.cancel()
-        for sequence in self._sequences.values():
-            sequence.fail(self._loss())
+        self._sequences.fail(self._loss())
         self._on_change()
 
     def _loss(self) -> PaddockError:

@@ -24,6 +24,7 @@ from protos.paddock.v1 import (
     inference_pb2_grpc,
     registry_pb2,
     registry_pb2_grpc,
+    sequences_pb2,
 )
 
 SERVICE = "paddock.v1.InferenceService"
@@ -45,10 +46,10 @@ class Failing(inference_pb2_grpc.InferenceServiceServicer):
         self.calls += 1
         raise self.failure
 
-    async def Generate(
-        self, request: inference_pb2.GenerateRequest, context: Any
-    ) -> AsyncIterator[inference_pb2.GenerateResponse]:
-        yield inference_pb2.GenerateResponse()
+    async def Run(
+        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommand], context: Any
+    ) -> AsyncIterator[sequences_pb2.RunResponse]:
+        yield sequences_pb2.RunResponse()
         raise self.failure
 
     async def ListRunning(
@@ -92,8 +93,8 @@ async def test_every_error_crosses_a_call_and_a_stream(peer: Peer, reason: str) 
     peer.servicer.failure = kind("Grüße, 'x' not found")
     with pytest.raises(PaddockError) as unary, rpc_errors():
         await peer.stub.Load(inference_pb2.LoadRequest())
-    stream = peer.stub.Generate(inference_pb2.GenerateRequest())
-    assert await stream.read() == inference_pb2.GenerateResponse()
+    stream = peer.stub.Run()
+    assert await stream.read() == sequences_pb2.RunResponse()
     with pytest.raises(PaddockError) as streaming, rpc_errors():
         await stream.read()
     for caught in (unary, streaming):
@@ -139,7 +140,7 @@ async def test_a_peer_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
 async def test_a_service_that_is_not_there_is_unsupported(peer: Peer) -> None:
     stub: Any = registry_pb2_grpc.RegistryServiceStub(peer.channel)
     with pytest.raises(Unsupported), rpc_errors():
-        await stub.List(registry_pb2.ListRequest())
+        await stub.Copy(registry_pb2.CopyRequest())
 
 
 async def test_health_follows_the_server(peer: Peer) -> None:

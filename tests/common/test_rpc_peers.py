@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from common.errors import Interrupted, InvalidRequest
 from common.rpc import open_channel, rpc_errors
 from common.server import Server
-from protos.paddock.v1 import inference_pb2, inference_pb2_grpc
+from protos.paddock.v1 import inference_pb2, inference_pb2_grpc, sequences_pb2
 from tests.servers.faulty_proxy import running_proxy
 
 SERVICE = "paddock.v1.InferenceService"
@@ -32,10 +32,10 @@ class Named(inference_pb2_grpc.InferenceServiceServicer):
             models=[inference_pb2.RunningModel(worker=self.name)]
         )
 
-    async def Generate(
-        self, request: inference_pb2.GenerateRequest, context: Any
-    ) -> AsyncIterator[inference_pb2.GenerateResponse]:
-        yield inference_pb2.GenerateResponse()
+    async def Run(
+        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommand], context: Any
+    ) -> AsyncIterator[sequences_pb2.RunResponse]:
+        yield sequences_pb2.RunResponse()
         await asyncio.Event().wait()
 
 
@@ -100,7 +100,7 @@ async def test_a_list_of_ipv6_addresses() -> None:
 async def generating(channel: grpc.aio.Channel) -> Any:
     """Begin a stream that never ends by itself."""
     stub = inference_pb2_grpc.InferenceServiceStub(channel)
-    events = aiter(stub.Generate(inference_pb2.GenerateRequest()))
+    events = aiter(stub.Run())
     await anext(events)
     return events
 

@@ -18,7 +18,6 @@ from tests.gateway.fakes import FakeBlobs, FakeInference, FakeRegistry
 
 # Small, so that tests reach the limits quickly.
 MAX_BODY = 100_000
-STREAM_BUFFER = 2_000
 
 
 class Backend:
@@ -82,7 +81,6 @@ def settings(tmp_path: Path) -> GatewaySettings:
         registry=address,
         inference=address,
         max_body=MAX_BODY,
-        stream_buffer=STREAM_BUFFER,
         origins="https://trusted.example,https://*.wild.example",
         drain_timeout="5s",
         recovery_timeout="1s",

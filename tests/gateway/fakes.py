@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 import grpc
@@ -19,7 +19,10 @@ from common.errors import (
     PaddockError,
     RegistryFailed,
 )
+from common.failures import to_failure
+from common.mailbox import Event
 from common.names import ModelName
+from common.run_stream import Put, RunStream
 from protos.paddock.v1 import (
     blob_pb2,
     blob_pb2_grpc,
@@ -29,10 +32,13 @@ from protos.paddock.v1 import (
     model_pb2,
     registry_pb2,
     registry_pb2_grpc,
+    sequences_pb2,
 )
 from services.registry.references import parse_name, parse_new_name
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+_STEP = 0.003  # seconds; what comes faster may be joined on its way
 
 DETAILS = model_pb2.ModelDetails(
     format="safetensors",
@@ -124,8 +130,9 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
 
     async def List(
         self, request: registry_pb2.ListRequest, context: Context
-    ) -> registry_pb2.ListResponse:
-        return registry_pb2.ListResponse(models=[self._summary(n) for n in sorted(self.models)])
+    ) -> AsyncIterator[registry_pb2.ListResponse]:
+        for name in sorted(self.models):
+            yield registry_pb2.ListResponse(models=[self._summary(name)])
 
     async def Show(
         self, request: registry_pb2.ShowRequest, context: Context
@@ -253,43 +260,57 @@ class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
         self.endless = False
         self.step = "word"
         self.yielded = 0
-        self.silent = False
         self.hold = asyncio.Event()
         self.hold.set()
         self.active = 0
         self.canceled = asyncio.Event()
 
-    async def Generate(
-        self, request: inference_pb2.GenerateRequest, context: Context
-    ) -> AsyncIterator[inference_pb2.GenerateResponse]:
+    async def Run(
+        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommand], context: Context
+    ) -> AsyncIterator[sequences_pb2.RunResponse]:
+        stream = RunStream(self._run, asyncio.Event())
+        async with aclosing(stream.responses(request_iterator)) as responses:
+            async for response in responses:
+                yield response
+
+    async def _run(self, request: inference_pb2.GenerateRequest, put: Put) -> None:
+        number = request.sequence
+        try:
+            async with aclosing(self.generate(request)) as events:
+                async for event in events:
+                    if isinstance(event, generation_pb2.Completed):
+                        put(sequences_pb2.SequenceUpdate(sequence=number, completed=event))
+                    else:
+                        put(sequences_pb2.SequenceUpdate(sequence=number, delta=event))
+                    await asyncio.sleep(_STEP)
+        except PaddockError as error:
+            put(sequences_pb2.SequenceUpdate(sequence=number, failure=to_failure(error)))
+
+    async def generate(self, request: inference_pb2.GenerateRequest) -> AsyncGenerator[Event, None]:
         self.generated.append(request)
         _require_known(request.model)
         self.active += 1
         try:
-            async for response in self._answer(request):
-                yield response
+            async for event in self._answer(request):
+                yield event
         except (asyncio.CancelledError, GeneratorExit):
             self.canceled.set()
             raise
         finally:
             self.active -= 1
 
-    async def _answer(
-        self, request: inference_pb2.GenerateRequest
-    ) -> AsyncIterator[inference_pb2.GenerateResponse]:
+    async def _answer(self, request: inference_pb2.GenerateRequest) -> AsyncIterator[Event]:
         deltas = self.script or self._words(request.generation)
         for position, delta in enumerate(deltas):
             if self.fail_at == position:
                 raise self.failure
             await self.hold.wait()
             self.yielded += 1
-            yield inference_pb2.GenerateResponse(delta=delta)
+            yield delta
         while self.endless:
             self.yielded += 1
-            yield inference_pb2.GenerateResponse(delta=generation_pb2.Delta(content=self.step))
-        if self.silent:
-            return
-        yield inference_pb2.GenerateResponse(completed=_completed(len(deltas)))
+            yield generation_pb2.Delta(content=self.step)
+        yield _completed(len(deltas))
 
     def _words(self, generation: generation_pb2.Generation) -> list[generation_pb2.Delta]:
         if generation.HasField("chat"):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from common.errors import Busy, CapabilityMissing, NoRoom, OutOfMemory, WorkerLost
-from tests.gateway.conftest import STREAM_BUFFER, World
+from tests.gateway.conftest import World
 
 HELLO = [{"role": "user", "content": "one two"}]
 ENDPOINTS = [
@@ -44,8 +44,8 @@ async def test_an_answer_streams_by_default(world: World, path: str, body: dict[
         assert TIME.fullmatch(line["created_at"])
 
 
-async def test_lines_longer_than_the_buffer_pass(world: World) -> None:
-    words = ["x" * (2 * STREAM_BUFFER), "y" * (3 * STREAM_BUFFER)]
+async def test_long_lines_pass(world: World) -> None:
+    words = ["x" * 40_000, "y" * 50_000]
     body = {"model": "tiny", "prompt": " ".join(words)}
     answers = await world.lines("/api/generate", body)
     assert [text_of(answer).strip() for answer in answers] == [*words, ""]
@@ -140,12 +140,6 @@ async def test_a_failure_later_without_streaming_has_its_status(world: World) ->
     world.backend.inference.failure = WorkerLost()
     answer = await world.post("/api/chat", {"model": "tiny", "messages": HELLO, "stream": False})
     assert answer == (500, {"error": WorkerLost().message})
-
-
-async def test_an_answer_that_just_stops_is_an_error(world: World) -> None:
-    world.backend.inference.silent = True
-    *_, last = await world.lines("/api/chat", {"model": "tiny", "messages": HELLO})
-    assert "error" in last
 
 
 async def test_a_service_that_is_gone_is_503(world: World) -> None:

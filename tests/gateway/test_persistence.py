@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import aiohttp
 import pytest
 
 from common.errors import Interrupted, InvalidRequest, PaddockError
+from common.mailbox import Event
 from gateway.server import Gateway
 from gateway.settings import GatewaySettings
-from protos.paddock.v1 import inference_pb2
+from protos.paddock.v1 import generation_pb2, inference_pb2
 from tests.gateway.conftest import Backend, World
 from tests.gateway.fakes import Context, FakeInference
 
@@ -29,18 +30,16 @@ class Leaving(FakeInference):
         self.error = error or Interrupted("the router is shutting down")
         self.embeds = 0
 
-    async def Generate(
-        self, request: inference_pb2.GenerateRequest, context: Context
-    ) -> AsyncIterator[inference_pb2.GenerateResponse]:
+    async def generate(self, request: inference_pb2.GenerateRequest) -> AsyncGenerator[Event, None]:
         left = self.leaves_after.pop(0) if self.leaves_after else None
         position = 0
-        async for event in super().Generate(request, context):
+        async for event in super().generate(request):
             if position == left:
                 raise self.error
-            if event.HasField("delta"):
-                event.delta.tokens.append(100 + position)
+            if isinstance(event, generation_pb2.Delta):
+                event.tokens.append(100 + position)
                 if not position:
-                    event.delta.usage.prompt_tokens = 4
+                    event.usage.prompt_tokens = 4
             yield event
             position += 1
 

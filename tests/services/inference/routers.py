@@ -1,17 +1,18 @@
 """Whole Inference services, several side by side over the same workers, and a caller of them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from common.continuation import Continuation
 from common.errors import Interrupted
-from common.rpc import open_channel, rpc_errors
+from common.rpc import open_channel
 from common.server import Server
 from protos.paddock.v1 import generation_pb2, inference_pb2, inference_pb2_grpc, registry_pb2_grpc
 from services.inference.__main__ import serve
 from services.inference.settings import InferenceSettings
+from tests.services.inference.answers import answers
 from tests.services.inference.fakes import FakeRegistry, FakeWorker, resolved, unix_address
 
 
@@ -31,8 +32,13 @@ class Service:
 
     async def ask(self, request: inference_pb2.GenerateRequest) -> str:
         """Have a request answered by this router alone."""
-        events = [event async for event in answers(self.stub, request)]
-        return "".join(event.delta.content for event in events)
+        return "".join(
+            [
+                event.content
+                async for event in answers(self.stub, request)
+                if isinstance(event, generation_pb2.Delta)
+            ]
+        )
 
     async def close(self) -> None:
         """End it and what runs."""
@@ -93,24 +99,15 @@ class Site:
             stub = self.services[router % len(self.services)].stub
             try:
                 async for event in answers(stub, request):
-                    if event.HasField("completed"):
+                    if isinstance(event, generation_pb2.Completed):
                         return text
-                    if fresh := continuation.take(event.delta):
+                    if fresh := continuation.take(event):
                         text += fresh.content
             except Interrupted:
                 request.resumption.CopyFrom(continuation.resumption())
                 continuation.restart()
                 router += 1
                 await asyncio.sleep(0.05)
-
-
-async def answers(
-    stub: inference_pb2_grpc.InferenceServiceStub, request: inference_pb2.GenerateRequest
-) -> AsyncGenerator[inference_pb2.GenerateResponse, None]:
-    """Stream an answer; errors are typed."""
-    with rpc_errors():
-        async for event in stub.Generate(request):
-            yield event
 
 
 @asynccontextmanager

@@ -80,18 +80,6 @@ async def test_a_place_that_is_free_goes_to_the_next_client() -> None:
         assert order == ["a1", "b1", "a2", "a3"]
 
 
-async def test_a_place_can_be_freed_before_the_block_ends() -> None:
-    async with line() as it:
-        async with it.admission.admit(MODEL, "a") as free:
-            await it.arrive("b1", "b2")
-            free()
-            free()
-            await settle()
-            assert it.running == ["b1"]
-        await settle()
-        assert it.running == ["b1"]
-
-
 async def test_a_client_with_few_requests_is_not_held_up_by_one_with_many() -> None:
     async with line(slots=4) as it:
         await it.arrive(*(f"a{number}" for number in range(20)))

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from protos.paddock.v1 import generation_pb2, worker_pb2
+from protos.paddock.v1 import generation_pb2, sequences_pb2, worker_pb2
 from services.inference.affinity import Prefix, prefix_of
 from services.inference.discovery import Lookup
 from services.inference.fleet import Fleet
 from services.inference.placement import Wanted, replicas_of, wanted_by
 from tests.services.inference.fakes import FakeWorker, resolved, unix_address
+from tests.services.inference.test_router import settle
 
 ONE = resolved("one").spec
 PINNED = -1
@@ -109,11 +110,16 @@ async def test_a_worker_without_a_name_stays_while_it_lives(place: Place) -> Non
         await until(fleet, "a", "b")
         client = fleet.worker(place.address("a"))
         assert client is not None
-        async with client.sequence(start) as sequence:
-            place.named = ["b"]
-            text = ""
-            while isinstance(event := await sequence.receive(), generation_pb2.Delta):
-                text += event.content
+        text = ""
+
+        def take(update: sequences_pb2.SequenceUpdate) -> None:
+            nonlocal text
+            text += update.delta.content
+
+        running = asyncio.create_task(client.run(start, take))
+        await settle(lambda: bool(text))
+        place.named = ["b"]
+        await running
         assert text == message.content
         await until(fleet, "a", "b")
         await place.workers["a"].die()

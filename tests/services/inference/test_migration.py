@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import Interrupted, InvalidRequest, PaddockError, WorkerLost
+from common.mailbox import Event
 from protos.paddock.v1 import generation_pb2, inference_pb2
-from services.inference.sequence import Event
+from tests.services.inference.answers import events
 from tests.services.inference.fakes import FakeWorker, unix_address
 from tests.services.inference.test_router import Cluster, question, settle
 
@@ -42,10 +43,10 @@ def holder(cluster: Cluster) -> FakeWorker:
 async def test_a_worker_that_dies_in_the_middle_costs_nothing(cluster: Cluster) -> None:
     for worker in cluster.workers:
         worker.step = 0.02
-    events = cluster.router.generate(question("one", TEXT))
-    first = [await anext(events) for _ in range(5)]
+    told = events(cluster.router, question("one", TEXT))
+    first = [await anext(told) for _ in range(5)]
     await holder(cluster).die()
-    whole, completed = await finish(events)
+    whole, completed = await finish(told)
     begun = [delta for delta in first if isinstance(delta, generation_pb2.Delta)]
     assert "".join(delta.content for delta in begun) + whole.content == f"{TEXT} "
     tokens = [token for delta in begun for token in delta.tokens] + list(whole.tokens)
@@ -69,7 +70,7 @@ async def test_many_losses_are_survived_as_long_as_there_is_progress(
     if isinstance(error, Interrupted):  # who leaves says so in its status as well
         cluster.workers[1].leaves_after = []
         cluster.workers[0].leaves_after = [(7, error)]
-    whole, completed = await finish(cluster.router.generate(question("one", TEXT)))
+    whole, completed = await finish(events(cluster.router, question("one", TEXT)))
     assert whole.content == f"{TEXT} "
     assert isinstance(completed, generation_pb2.Completed)
 
@@ -78,7 +79,7 @@ async def test_a_request_that_kills_every_worker_ends(cluster: Cluster) -> None:
     for worker in cluster.workers:
         worker.leaves_after = [(4, WorkerLost())] * 100
     with pytest.raises(WorkerLost, match="model runner has unexpectedly stopped"):
-        await finish(cluster.router.generate(question("one", TEXT)))
+        await finish(events(cluster.router, question("one", TEXT)))
     assert sum(len(worker.started) for worker in cluster.workers) == 3
 
 
@@ -86,18 +87,18 @@ async def test_an_error_of_the_request_itself_is_final(cluster: Cluster) -> None
     for worker in cluster.workers:
         worker.leaves_after = [(4, InvalidRequest("no"))]
     with pytest.raises(InvalidRequest, match="no"):
-        await finish(cluster.router.generate(question("one", TEXT)))
+        await finish(events(cluster.router, question("one", TEXT)))
     assert sum(len(worker.started) for worker in cluster.workers) == 1
 
 
 async def test_with_no_other_worker_it_waits_for_one(cluster: Cluster) -> None:
     for worker in cluster.workers:
         worker.step = 0.02
-    events = cluster.router.generate(question("one", TEXT))
-    begun = await anext(events)
+    told = events(cluster.router, question("one", TEXT))
+    begun = await anext(told)
     for worker in cluster.workers:
         await worker.die()
-    rest = asyncio.create_task(finish(events))
+    rest = asyncio.create_task(finish(told))
     await asyncio.sleep(0.2)
     assert not rest.done()
     await cluster.workers[1].start(unix_address(cluster.folder, "b"))
@@ -111,7 +112,7 @@ async def test_a_lost_stream_frees_its_place(cluster: Cluster) -> None:
         worker.leaves_after = [(4, WorkerLost())] * 8
     for _ in range(2):
         with pytest.raises(WorkerLost):
-            await finish(cluster.router.generate(question("one", TEXT)))
+            await finish(events(cluster.router, question("one", TEXT)))
     await settle(lambda: not cluster.admission.queues())
 
 
@@ -121,7 +122,7 @@ async def test_what_another_router_began_is_gone_on_with(cluster: Cluster) -> No
     asked.resumption.usage.prompt_duration = 77
     asked.resumption.elapsed = 5_000_000_000
     asked.resumption.answering = 4_000_000_000
-    whole, completed = await finish(cluster.router.generate(asked))
+    whole, completed = await finish(events(cluster.router, asked))
     assert whole.content == f"{TEXT} ", "the gateway cuts off what it has"
     assert list(whole.tokens) == list(range(30))
     (start,) = [start for worker in cluster.workers for start in worker.started]

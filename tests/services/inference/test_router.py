@@ -23,6 +23,7 @@ from services.inference.fleet import Fleet
 from services.inference.resolver import Resolver
 from services.inference.router import Router
 from services.inference.running import running_models
+from tests.services.inference.answers import events
 from tests.services.inference.fakes import FakeRegistry, FakeWorker, resolved, unix_address
 
 
@@ -66,10 +67,10 @@ class Cluster:
         await self.registry.stop(0)
 
     async def ask(self, model: str, text: str) -> str:
-        events = [event async for event in self.router.generate(question(model, text))]
-        assert isinstance(events[-1], generation_pb2.Completed)
-        assert events[-1].usage.total_duration > 0
-        return "".join(event.content for event in events if isinstance(event, generation_pb2.Delta))
+        told = [event async for event in events(self.router, question(model, text))]
+        assert isinstance(told[-1], generation_pb2.Completed)
+        assert told[-1].usage.total_duration > 0
+        return "".join(event.content for event in told if isinstance(event, generation_pb2.Delta))
 
 
 def question(model: str, text: str) -> inference_pb2.GenerateRequest:
@@ -107,9 +108,9 @@ async def test_two_models_go_to_two_workers(cluster: Cluster) -> None:
 
 
 async def test_leaving_a_stream_cancels_it_on_the_worker(cluster: Cluster) -> None:
-    events = cluster.router.generate(question("one", "word " * 10_000))
-    await anext(events)
-    await events.aclose()
+    told = events(cluster.router, question("one", "word " * 10_000))
+    await anext(told)
+    await told.aclose()
     await settle(lambda: any(worker.canceled for worker in cluster.workers))
     assert not any(worker.running for worker in cluster.workers)
 
@@ -209,7 +210,7 @@ async def test_what_a_model_cannot_do_is_refused_before_any_worker_is_asked(
     thoughtful.generation.think = generation_pb2.THINK_ON
     text = '"one" does not support thinking'
     with pytest.raises(CapabilityMissing, match=text):
-        await anext(cluster.router.generate(thoughtful))
+        await anext(events(cluster.router, thoughtful))
     with pytest.raises(CapabilityMissing, match=text):
         await cluster.router.render(thoughtful)
     load = inference_pb2.LoadRequest(model="one", generation=thoughtful.generation)
@@ -224,7 +225,7 @@ async def test_a_prompt_is_rendered_as_it_would_be_answered(cluster: Cluster) ->
     asked = question("one", "x")
     asked.generation.options.seed = 7
     await cluster.router.render(asked)
-    assert [event async for event in cluster.router.generate(asked)]
+    assert [event async for event in events(cluster.router, asked)]
     (rendered,) = [asked for worker in cluster.workers for asked in worker.rendered]
     (started,) = [asked for worker in cluster.workers for asked in worker.started]
     assert rendered.generation == started.generation
@@ -237,7 +238,7 @@ async def test_keep_alive_reaches_the_worker(cluster: Cluster, keep_alive: int |
     asked = question("one", "x")
     if keep_alive is not None:
         asked.keep_alive = keep_alive
-    assert [event async for event in cluster.router.generate(asked)]
+    assert [event async for event in events(cluster.router, asked)]
     (start,) = [start for worker in cluster.workers for start in worker.started]
     assert (start.keep_alive if start.HasField("keep_alive") else None) == keep_alive
 
@@ -247,7 +248,7 @@ async def test_a_full_queue_refuses(tmp_path: Path) -> None:
     await cluster.start()
     try:
         await cluster.ask("one", "x")  # two sequences run at once, one may wait
-        streams = [cluster.router.generate(question("one", "word " * 10_000)) for _ in range(2)]
+        streams = [events(cluster.router, question("one", "word " * 10_000)) for _ in range(2)]
         await asyncio.gather(*(anext(stream) for stream in streams))
         waiting = asyncio.create_task(cluster.ask("one", "turn"))
         await settle(lambda: cluster.admission.waiting("one"))

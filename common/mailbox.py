@@ -1,0 +1,70 @@
+"""What has come of an answer and was not read yet: a mailbox that a slow reader cannot overflow."""
+
+import asyncio
+
+from common.deltas import join_deltas
+from common.errors import PaddockError
+from common.failures import from_failure
+from protos.paddock.v1 import generation_pb2, sequences_pb2
+
+_MOST_PIECES = 64  # that wait unjoined
+
+Event = generation_pb2.Delta | generation_pb2.Completed
+
+
+class Mailbox:
+    """Receives a sequence's updates and hands them on in order.
+
+    Deltas that pile up are joined, so what is kept is never more than the sequence's own
+    text, tokens and log probabilities, which its window bounds.
+    """
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._deltas: list[generation_pb2.Delta] = []
+        self._completed: generation_pb2.Completed | None = None
+        self._error: PaddockError | None = None
+        self._arrived = asyncio.Event()
+
+    def deliver(self, update: sequences_pb2.SequenceUpdate) -> None:
+        """Take what is new."""
+        if update.HasField("delta"):
+            self._deltas.append(update.delta)
+            if len(self._deltas) > _MOST_PIECES:
+                self._deltas = [join_deltas(self._deltas)]
+        if update.HasField("completed"):
+            self._completed = update.completed
+            self.ended = True
+        elif update.HasField("failure"):
+            self.fail(from_failure(update.failure))
+        self._arrived.set()
+
+    def fail(self, error: PaddockError) -> None:
+        """End the sequence with an error, unless it has ended."""
+        if not self.ended:
+            self._error = error
+            self.ended = True
+            self._arrived.set()
+
+    def give_up(self, error: PaddockError) -> None:
+        """Let the reader fail with an error; the sequence itself has not ended."""
+        if not self.ended:
+            self._error = error
+            self._arrived.set()
+
+    async def receive(self) -> Event:
+        """Wait for what comes next: text, or the successful end.
+
+        Raises:
+            PaddockError: the sequence failed. Text that came before is given out first.
+        """
+        while True:
+            if self._deltas:
+                deltas, self._deltas = self._deltas, []
+                return join_deltas(deltas)
+            if self._completed is not None:
+                return self._completed
+            if self._error is not None:
+                raise self._error
+            self._arrived.clear()
+            await self._arrived.wait()

@@ -1,0 +1,47 @@
+"""Answers as Run streams carry them: each with its number, and how it ended."""
+
+import logging
+from collections import Counter
+
+from common.errors import Internal, PaddockError
+from common.failures import to_failure
+from common.run_stream import Put
+from protos.paddock.v1 import inference_pb2, sequences_pb2
+from services.inference.calls import Calls
+from services.inference.router import Router
+
+logger = logging.getLogger(__name__)
+
+
+class Answers:
+    """Answers requests until this process leaves."""
+
+    def __init__(self, router: Router, calls: Calls) -> None:
+        self._router = router
+        self._calls = calls
+        self.ended: Counter[str] = Counter()
+        """Those that have ended, by how: "OK", or the error's name."""
+
+    async def run(self, request: inference_pb2.GenerateRequest, put: Put) -> None:
+        """Answer a request; whatever goes wrong becomes the sequence's failure."""
+        number, result = request.sequence, "Canceled"
+
+        def send(update: sequences_pb2.SequenceUpdate) -> None:
+            update.sequence = number
+            put(update)
+
+        try:
+            async with self._calls.running():
+                completed = await self._router.generate(request, send)
+            send(sequences_pb2.SequenceUpdate(completed=completed))
+            result = "OK"
+        except PaddockError as error:
+            send(sequences_pb2.SequenceUpdate(failure=to_failure(error)))
+            result = error.reason()
+        except Exception as error:
+            logger.exception("an answer failed")
+            failed = Internal(f"internal error: {error}")
+            send(sequences_pb2.SequenceUpdate(failure=to_failure(failed)))
+            result = failed.reason()
+        finally:
+            self.ended[result] += 1
