@@ -1,6 +1,7 @@
 """What has come of an answer and was not read yet: a mailbox that a slow reader cannot overflow."""
 
 import asyncio
+from typing import Protocol
 
 from common.deltas import join_deltas
 from common.errors import PaddockError
@@ -12,14 +13,29 @@ _MOST_PIECES = 64  # that wait unjoined
 Event = generation_pb2.Delta | generation_pb2.Completed
 
 
+class Shortcut(Protocol):
+    """Does at once, where it can, what a reader would do with a delta a moment later."""
+
+    def takes(self, delta: generation_pb2.Delta) -> bool:
+        """Tell whether it can."""
+
+    def take(self, delta: generation_pb2.Delta) -> None:
+        """Do it; this must not fail."""
+
+
 class Mailbox:
     """Receives a sequence's updates and hands them on in order.
 
     Deltas that pile up are joined, so what is kept is never more than the sequence's own
     text, tokens and log probabilities, which its window bounds.
+
+    Args:
+        shortcut: is offered what comes while the reader has nothing else to read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shortcut: Shortcut | None = None) -> None:
+        self._shortcut = shortcut
+        self._reader_waits = False
         self.ended = False
         self._deltas: list[generation_pb2.Delta] = []
         self._completed: generation_pb2.Completed | None = None
@@ -29,28 +45,32 @@ class Mailbox:
     def deliver(self, update: sequences_pb2.SequenceUpdate) -> None:
         """Take what is new."""
         if update.HasField("delta"):
-            self._deltas.append(update.delta)
-            if len(self._deltas) > _MOST_PIECES:
-                self._deltas = [join_deltas(self._deltas)]
+            delta = update.delta
+            if self._shortcut and self._reader_waits and self._shortcut.takes(delta):
+                self._shortcut.take(delta)
+                if update.WhichOneof("end") is None:
+                    return
+            else:
+                self._keep(delta)
         if update.HasField("completed"):
             self._completed = update.completed
             self.ended = True
         elif update.HasField("failure"):
             self.fail(from_failure(update.failure))
-        self._arrived.set()
+        self._wake()
 
     def fail(self, error: PaddockError) -> None:
         """End the sequence with an error, unless it has ended."""
         if not self.ended:
             self._error = error
             self.ended = True
-            self._arrived.set()
+            self._wake()
 
     def give_up(self, error: PaddockError) -> None:
         """Let the reader fail with an error; the sequence itself has not ended."""
         if not self.ended:
             self._error = error
-            self._arrived.set()
+            self._wake()
 
     async def receive(self) -> Event:
         """Wait for what comes next: text, or the successful end.
@@ -67,4 +87,17 @@ class Mailbox:
             if self._error is not None:
                 raise self._error
             self._arrived.clear()
-            await self._arrived.wait()
+            self._reader_waits = True
+            try:
+                await self._arrived.wait()
+            finally:
+                self._reader_waits = False
+
+    def _keep(self, delta: generation_pb2.Delta) -> None:
+        self._deltas.append(delta)
+        if len(self._deltas) > _MOST_PIECES:
+            self._deltas = [join_deltas(self._deltas)]
+
+    def _wake(self) -> None:
+        self._reader_waits = False
+        self._arrived.set()

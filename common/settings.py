@@ -5,6 +5,7 @@ that over the default.
 """
 
 import sys
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
@@ -21,6 +22,7 @@ from common.durations import SECOND, parse_duration
 from common.errors import InvalidRequest
 
 
+@lru_cache
 def seconds(duration: str) -> float:
     """Give a `Duration` setting in seconds."""
     return parse_duration(duration) / SECOND

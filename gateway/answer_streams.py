@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import grpc
 
 from common.errors import Interrupted, PaddockError, TooLarge
-from common.mailbox import Event, Mailbox
+from common.mailbox import Event, Mailbox, Shortcut
 from common.rpc import MAX_MESSAGE, from_rpc_error
 from common.sequence_stream import SequenceStream
 from protos.paddock.v1 import generation_pb2, inference_pb2, inference_pb2_grpc
@@ -36,7 +36,11 @@ class AnswerStreams:
         self._streams: set[_Stream] = set()
 
     async def answer(
-        self, request: inference_pb2.GenerateRequest, timeout: float | None, late: PaddockError
+        self,
+        request: inference_pb2.GenerateRequest,
+        timeout: float | None,
+        late: PaddockError,
+        shortcut: Shortcut | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Stream an answer and at last how it ended; leaving this before the end cancels it.
 
@@ -44,6 +48,7 @@ class AnswerStreams:
             request: what to answer.
             timeout: seconds that it may take; None: any.
             late: raised when it takes longer.
+            shortcut: what it takes does not come here; see `Mailbox`.
 
         Raises:
             Interrupted: the process that answered is lost, or leaves.
@@ -52,7 +57,7 @@ class AnswerStreams:
         if request.ByteSize() > _MOST_BYTES:
             raise TooLarge(f"the request is larger than {_MOST_BYTES} bytes")
         stream = self._choose()
-        mailbox = Mailbox()
+        mailbox = Mailbox(shortcut)
         with stream.running(request, mailbox), _ended_after(timeout, mailbox, late):
             while True:
                 try:

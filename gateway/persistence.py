@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from common.continuation import Continuation
 from common.errors import Interrupted, TimedOut, Unavailable
-from common.mailbox import Event
+from common.mailbox import Event, Shortcut
 from common.rpc import rpc_errors
 from common.settings import seconds
 from gateway.services import SERVICES
@@ -104,9 +104,11 @@ async def persist(
 
 
 async def answer_events(
-    request: web.Request, wanted: inference_pb2.GenerateRequest
+    request: web.Request, wanted: inference_pb2.GenerateRequest, shortcut: Shortcut | None = None
 ) -> AsyncGenerator[Event, None]:
     """Generate; where the router is lost or leaves in the middle, go on with another one.
+
+    What `shortcut` takes does not come here.
 
     Raises:
         PaddockError: the generation failed, or was interrupted for too long.
@@ -114,9 +116,11 @@ async def answer_events(
     answers = request.app[SERVICES].answers
     trying = patience(request)
     continuation = Continuation()
+    fresh_only = _Fresh(continuation, trying, shortcut) if shortcut else None
     while True:
         try:
-            async with aclosing(answers.answer(wanted, trying.left, trying.late)) as events:
+            left, late = trying.left, trying.late
+            async with aclosing(answers.answer(wanted, left, late, fresh_only)) as events:
                 async for event in events:
                     if isinstance(event, generation_pb2.Completed):
                         yield event
@@ -128,3 +132,20 @@ async def answer_events(
             await trying.wait(error)
             wanted.resumption.CopyFrom(continuation.resumption())
             continuation.restart()
+
+
+class _Fresh:
+    """A shortcut for what is new of an answer that may be told again."""
+
+    def __init__(self, continuation: Continuation, trying: Patience, shortcut: Shortcut) -> None:
+        self._continuation = continuation
+        self._trying = trying
+        self._shortcut = shortcut
+
+    def takes(self, delta: generation_pb2.Delta) -> bool:
+        return self._shortcut.takes(delta)
+
+    def take(self, delta: generation_pb2.Delta) -> None:
+        if fresh := self._continuation.take(delta):
+            self._trying.renew()
+            self._shortcut.take(fresh)

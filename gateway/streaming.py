@@ -11,15 +11,12 @@ from aiohttp import web
 from common.errors import Internal
 from common.rpc import rpc_errors
 from common.settings import seconds
+from gateway.direct_lines import SLOW, DirectLines
 from gateway.errors import as_paddock_error
 from gateway.replies import error_object, json_line
 from gateway.settings import SETTINGS
 
 T = TypeVar("T")
-
-# Bytes in a transport's buffer at which a write cannot have to wait: half of what asyncio and
-# aiohttp take before they make a writer wait.
-_NEVER_WAITS = 32 * 1024
 
 
 async def call_events(call: grpc.aio.UnaryStreamCall[Any, T]) -> AsyncGenerator[T, None]:
@@ -37,9 +34,11 @@ async def call_events(call: grpc.aio.UnaryStreamCall[Any, T]) -> AsyncGenerator[
 
 
 async def stream_objects(
-    request: web.Request, objects: AsyncGenerator[dict[str, Any], None]
+    request: web.Request,
+    objects: AsyncGenerator[dict[str, Any], None],
+    direct: DirectLines | None = None,
 ) -> web.StreamResponse:
-    """Send each object as one line.
+    """Send each object as one line, and in between what is written to `direct`.
 
     A failure before the first object is raised, so that it gets its own HTTP status;
     a later one becomes the last line. A client that goes away ends the iteration, and so
@@ -54,6 +53,8 @@ async def stream_objects(
         await response.prepare(request)
         write = timed_write(request, response)
         await write(json_line(first))
+        if direct:
+            direct.open(request, response)
         async with aclosing(_lines(objects)) as lines:
             async for line in lines:
                 await write(line)
@@ -91,7 +92,7 @@ def timed_write(
 
     async def write(data: bytes) -> None:
         transport = request.transport
-        if transport and transport.get_write_buffer_size() + len(data) <= _NEVER_WAITS:
+        if transport and transport.get_write_buffer_size() + len(data) <= SLOW:
             await response.write(data)
             return
         try:

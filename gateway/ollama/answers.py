@@ -7,9 +7,11 @@ from typing import Any
 
 from common.errors import Internal
 from common.mailbox import Event
+from gateway.direct_lines import DirectLines
 from gateway.ollama.encoding import metrics, now
 from gateway.ollama.logprobs import logprob_object
 from gateway.ollama.tools import call_object
+from gateway.replies import json_line
 from protos.paddock.v1 import generation_pb2
 
 # How an endpoint shows content, thinking and tool calls: `response` here, `message` there.
@@ -64,6 +66,23 @@ class Encoder:
         if self._with_context and completed.context:
             last["context"] = list(completed.context)
         return last | metrics(completed.usage)
+
+
+class DirectText:
+    """Writes what is only text at once."""
+
+    def __init__(self, encoder: Encoder, lines: DirectLines) -> None:
+        self._encoder = encoder
+        self._lines = lines
+
+    def takes(self, delta: generation_pb2.Delta) -> bool:
+        """Tell whether it is only text, and the client follows."""
+        return self._lines.takes_more and not delta.tool_calls and not delta.logprobs
+
+    def take(self, delta: generation_pb2.Delta) -> None:
+        """Write it, unless it is empty."""
+        if delta.content or delta.thinking:
+            self._lines.write(json_line(self._encoder.chunk(delta)))
 
 
 async def answer_objects(events: Events, encoder: Encoder) -> AsyncGenerator[dict[str, Any], None]:

@@ -10,7 +10,8 @@ from common.errors import InvalidRequest
 from common.options import parse_options
 from gateway.body import Body, KeepAlive, dump_json
 from gateway.clients import client_of
-from gateway.ollama.answers import Encoder, answer_objects, whole_answer
+from gateway.direct_lines import DirectLines
+from gateway.ollama.answers import DirectText, Encoder, answer_objects, whole_answer
 from gateway.ollama.encoding import without_empty
 from gateway.ollama.logprobs import TopLogprobs
 from gateway.ollama.not_found import not_found_as, require_model
@@ -139,7 +140,8 @@ async def _answer(
     request: web.Request, wanted: inference_pb2.GenerateRequest, encoder: Encoder, stream: bool
 ) -> web.StreamResponse:
     wanted.client = client_of(request)
-    events = answer_events(request, wanted)
-    if stream:
-        return await stream_objects(request, answer_objects(events, encoder))
-    return json_reply(await whole_answer(events, encoder))
+    if not stream:
+        return json_reply(await whole_answer(answer_events(request, wanted), encoder))
+    direct = DirectLines()
+    events = answer_events(request, wanted, DirectText(encoder, direct))
+    return await stream_objects(request, answer_objects(events, encoder), direct)

@@ -50,7 +50,7 @@ async def server() -> AsyncIterator[BlobServer]:
     app = web.Application(client_max_size=2**30)
     app.router.add_route("HEAD", "/api/blobs/{digest}", blobs.head)
     app.router.add_route("POST", "/api/blobs/{digest}", blobs.post)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
