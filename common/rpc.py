@@ -52,8 +52,8 @@ _RETRY_POLICY = {
     "backoffMultiplier": 2,
     "retryableStatusCodes": ["UNAVAILABLE"],
 }
-_BALANCING: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
-_SERVICE_CONFIG = _BALANCING | {
+_SERVICE_CONFIG: dict[str, Any] = {
+    "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {"name": [{}], "retryPolicy": _RETRY_POLICY},
         {
@@ -104,14 +104,14 @@ def open_channel(address: str, *, retry: bool = True) -> grpc.aio.Channel:
     """Connect lazily to `host:port` or `unix:/path`.
 
     Several processes may stand behind it: those that a name leads to, or a list of
-    `ip:port`, separated by commas. Calls take turns among those that can be reached. With
-    `retry`, a call outlasts a restart of its peer unless it had begun to answer.
+    `ip:port`, separated by commas. Calls take turns among those that can be reached, and with
+    them a call outlasts a restart of its peer unless it had begun to answer. Without `retry`
+    all calls go to one process for as long as it lives, and are made once.
 
     Raises:
         InvalidRequest: a list names something else.
     """
-    how = json.dumps(_SERVICE_CONFIG if retry else _BALANCING)
-    options = [*OPTIONS, ("grpc.service_config", how)]
+    options = [*OPTIONS, ("grpc.service_config", json.dumps(_SERVICE_CONFIG if retry else {}))]
     tls = tls_for(address)
     if tls is None:
         return grpc.aio.insecure_channel(_target(address), options=options)
@@ -188,7 +188,7 @@ def _typed(error: grpc.aio.AioRpcError) -> PaddockError | None:
 def _kind_of(error: grpc.aio.AioRpcError) -> type[PaddockError]:
     if error.details() == BROKEN_STREAM:
         return Interrupted
-    return BY_STATUS.get(error.code(), Internal)
+    return BY_STATUS.get(error.code().name, Internal)
 
 
 def _from_details(status: Status, message: str) -> PaddockError | None:
@@ -206,7 +206,8 @@ def _from_details(status: Status, message: str) -> PaddockError | None:
 
 def to_status(error: PaddockError) -> Any:
     """Give the gRPC status, with details, that carries an error."""
-    status = Status(code=error.grpc_status.value[0], message=_clip(error.message))
+    code: int = grpc.StatusCode[error.grpc_status].value[0]
+    status = Status(code=code, message=_clip(error.message))
     status.details.add().Pack(ErrorInfo(reason=error.reason(), domain=ERROR_DOMAIN))
     if error.retry_after is not None:
         retry = RetryInfo()

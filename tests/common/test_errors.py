@@ -16,9 +16,10 @@ def test_every_error_survives_its_reason(kind: type[PaddockError]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_has_the_statuses_of_a_failure(kind: type[PaddockError]) -> None:
-    assert kind.grpc_status is not grpc.StatusCode.OK
+    status = grpc.StatusCode[kind.grpc_status]
+    assert status is not grpc.StatusCode.OK
     assert 400 <= kind.http_status < 600
-    assert to_status(kind("text")).code is kind.grpc_status
+    assert to_status(kind("text")).code is status
 
 
 def test_an_unknown_reason_is_a_defect() -> None:
@@ -26,12 +27,12 @@ def test_an_unknown_reason_is_a_defect() -> None:
 
 
 @pytest.mark.parametrize("status", BY_STATUS)
-def test_a_bare_status_becomes_an_error_of_the_same_side(status: grpc.StatusCode) -> None:
+def test_a_bare_status_becomes_an_error_of_the_same_side(status: str) -> None:
     kind = BY_STATUS[status]
     client_side = {
-        grpc.StatusCode.INVALID_ARGUMENT,
-        grpc.StatusCode.NOT_FOUND,
-        grpc.StatusCode.OUT_OF_RANGE,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "INVALID_ARGUMENT",
+        "NOT_FOUND",
+        "OUT_OF_RANGE",
+        "RESOURCE_EXHAUSTED",
     }
     assert (kind.http_status < 500) == (status in client_side)

@@ -69,6 +69,16 @@ async def test_calls_take_turns_among_peers() -> None:
         assert sorted(await names(stub, 6)) == ["a"] * 3 + ["b"] * 3
 
 
+async def test_without_retries_all_calls_go_to_one_peer_while_it_lives() -> None:
+    async with peer("a") as first:
+        async with peer("b") as second:
+            channel = open_channel(f"{second},{first}", retry=False)
+            stub = inference_pb2_grpc.InferenceServiceStub(channel)
+            assert await names(stub, 4) == ["b"] * 4
+        await until_all_answer(stub, {"a"})
+    await channel.close()
+
+
 async def test_a_peer_that_is_gone_is_passed_over_and_found_again() -> None:
     async with peer("a") as first:
         async with peer("b") as second:
