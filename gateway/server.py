@@ -38,7 +38,9 @@ class Gateway:
         await self._application.setup()
         self._listener = self._make_listener()
         await self._listener.setup()
-        await web.TCPSite(self._listener, wanted.host or None, wanted.port).start()
+        shared = self._settings.reuse_port or None
+        site = web.TCPSite(self._listener, wanted.host or None, wanted.port, reuse_port=shared)
+        await site.start()
         bound = HostAddress("http", wanted.host, self._listener.addresses[0][1])
         logger.info("listening on %s", bound.url)
         return bound

@@ -29,6 +29,9 @@ class GatewaySettings(Settings):
     host: Host = "127.0.0.1:11434"
     """Address to listen on, as in OLLAMA_HOST: host, host:port, :port or http://host:port."""
 
+    reuse_port: bool = False
+    """Let other gateways listen on the same port; the kernel divides connections among them."""
+
     blob: str = "127.0.0.1:50051"
     """Address of the Blob service: host:port or unix:/path."""
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from gateway.server import Gateway
+from gateway.settings import GatewaySettings
 from tests.gateway.conftest import Backend
 
 PROMPT = {"model": "tiny", "prompt": "one two"}
@@ -120,6 +122,23 @@ async def test_a_wrong_setting_or_a_taken_port_is_named(running: Process) -> Non
     assert "--call-timeout: " in await start_and_fail("--call-timeout", "soon")
     taken = running.url.removeprefix("http://")
     assert f"cannot listen on {taken}" in await start_and_fail("--host", taken)
+
+
+@pytest.mark.parametrize("running", [("--reuse-port",)], indirect=True)
+async def test_gateways_may_share_a_port(running: Process, settings: GatewaySettings) -> None:
+    host = running.url.removeprefix("http://")
+    gateway = Gateway(settings.model_copy(update={"host": host, "reuse_port": True}))
+    await gateway.start()
+    both: set[str] = set()
+    async with asyncio.timeout(10):
+        while len(both) < 2:
+            async with (
+                aiohttp.ClientSession(running.url) as http,
+                http.get("/metrics") as answer,
+            ):
+                text = await answer.text()
+            both |= set(re.findall(r"^process_start_time_seconds (\S+)", text, re.MULTILINE))
+    await gateway.stop()
 
 
 async def test_a_body_that_ends_early_is_answered_on_this_event_loop_too(running: Process) -> None:
