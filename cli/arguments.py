@@ -11,6 +11,11 @@ Environment:
   PADDOCK_HOST     Server to talk to (127.0.0.1:11434); else OLLAMA_HOST.
   PADDOCK_API_KEY  Key that the server wants, if any; else OLLAMA_API_KEY."""
 
+SESSION_ENVIRONMENT = """\b
+Environment of a session:
+  PADDOCK_EDITOR     What Ctrl-G opens; else OLLAMA_EDITOR, VISUAL, EDITOR.
+  PADDOCK_NOHISTORY  1: keep nothing that is typed; else OLLAMA_NOHISTORY."""
+
 Model = Annotated[
     str,
     typer.Argument(
@@ -34,7 +39,12 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Use an insecure registry.")]
 
 
-def epilog(*examples: str) -> str:
-    """Write the end of a command's help: how it is used, and what it reads."""
-    lines = "\n".join(f"  {example}" for example in examples)
-    return f"\b\nExamples:\n{lines}\n\n{ENVIRONMENT}"
+def examples(*commands: str) -> str:
+    """Write the end of a command's help: how it is used."""
+    lines = "\n".join(f"  {command}" for command in commands)
+    return f"\b\nExamples:\n{lines}"
+
+
+def epilog(*commands: str) -> str:
+    """Write the end of the help of a command that talks to a server."""
+    return f"{examples(*commands)}\n\n{ENVIRONMENT}"

@@ -1,26 +1,16 @@
-"""What went wrong between this command and the server, in words that help."""
+"""What went wrong between this command and the server, in words that help.
+
+The official client is imported where something did, as it takes long.
+"""
 
 import json
 
 import httpx
-import ollama
-from pydantic import ValidationError
 
 from common.hosts import HostAddress
 
 _UNREACHABLE = (httpx.ConnectError, httpx.ConnectTimeout, ConnectionError)
 _NO_ACCESS = (401, 403)
-
-ERRORS = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    ollama.ResponseError,
-    ConnectionError,
-    json.JSONDecodeError,
-    UnicodeDecodeError,
-    ValidationError,
-)
-"""What calls to a server raise."""
 
 
 class ForeignReply(httpx.HTTPError):
@@ -33,6 +23,29 @@ class ForeignReply(httpx.HTTPError):
 
 class AnswerCutShort(httpx.HTTPError):
     """An answer that ended before the server said that it is done."""
+
+
+def errors() -> tuple[type[Exception], ...]:
+    """Give what calls to a server raise."""
+    from ollama import ResponseError
+    from pydantic import ValidationError
+
+    return (
+        httpx.HTTPError,
+        httpx.InvalidURL,
+        ResponseError,
+        ConnectionError,
+        json.JSONDecodeError,
+        UnicodeDecodeError,
+        ValidationError,
+    )
+
+
+def refusal(response: httpx.Response) -> Exception:
+    """Make of a reply that is an error what the official client would raise."""
+    from ollama import ResponseError
+
+    return ResponseError(response.text, response.status_code)
 
 
 def check_reply(response: httpx.Response) -> None:
@@ -49,18 +62,22 @@ def check_reply(response: httpx.Response) -> None:
 
 
 def explain(error: Exception, address: HostAddress, *, has_key: bool) -> str:
-    """Say what one of `ERRORS` means for the user.
+    """Say what went wrong.
 
     Args:
-        error: what a call raised.
+        error: what a call raised, one of `errors()`.
         address: of the server.
         has_key: whether an API key was sent.
     """
+    from ollama import ResponseError
+
     url = address.api_url
     if isinstance(error, _UNREACHABLE):
         return _unreachable(error, address)
-    if isinstance(error, ollama.ResponseError):
-        return _refused(error, url, has_key=has_key)
+    if isinstance(error, ResponseError):
+        if error.status_code in _NO_ACCESS:
+            return _no_access(error.error, url, has_key=has_key)
+        return error.error
     if isinstance(error, ForeignReply):
         if error.status in _NO_ACCESS:
             return _no_access(str(error), url, has_key=has_key)
@@ -77,12 +94,6 @@ def _unreachable(error: Exception, address: HostAddress) -> str:
     # The official client hides the reason behind advice of its own.
     reason = error.__context__ if isinstance(error, ConnectionError) else error
     return f"{text}: {reason} (PADDOCK_HOST says where it is)"
-
-
-def _refused(error: ollama.ResponseError, url: str, *, has_key: bool) -> str:
-    if error.status_code in _NO_ACCESS:
-        return _no_access(error.error, url, has_key=has_key)
-    return error.error
 
 
 def _no_access(text: str, url: str, *, has_key: bool) -> str:

@@ -5,14 +5,12 @@ _PATIENCE = 1.0  # seconds
 
 def complete_model(incomplete: str) -> list[str]:
     """Give the names of stored models that begin like a word; none where no server answers."""
-    from cli.address import api_key, server_address
-    from cli.complaints import ERRORS
-    from cli.connection import Connection
+    from cli.failure import CommandFailed
+    from cli.server import fetch_models
     from common.errors import InvalidRequest
 
     try:
-        with Connection(server_address(), api_key(), _PATIENCE) as connection:
-            models = connection.get("/api/tags")["models"]
-    except (*ERRORS, InvalidRequest):
+        models = fetch_models("/api/tags", _PATIENCE)
+    except (CommandFailed, InvalidRequest):
         return []
     return [model["name"] for model in models if model["name"].startswith(incomplete)]

@@ -1,12 +1,14 @@
 """The entry point of the `paddock` command."""
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn, TextIO
 
 import typer
 
-from cli.arguments import ENVIRONMENT, epilog
+from cli.arguments import ENVIRONMENT, SESSION_ENVIRONMENT, epilog, examples
+from cli.commands.accounts import refuse_account
 from cli.commands.create import create
 from cli.commands.list_models import list_models
 from cli.commands.manage import copy, remove, stop
@@ -58,7 +60,14 @@ def paddock(
     """Take the options that stand before a command."""
 
 
-@app.command("serve")
+@app.command(
+    "serve",
+    epilog=examples(
+        "paddock serve",
+        "paddock serve --host 0.0.0.0:11434 --workers 2",
+        "paddock serve --store s3://bucket/models",
+    ),
+)
 def serve_command(
     host: Annotated[
         str,
@@ -98,7 +107,7 @@ def serve_command(
         str,
         typer.Option(
             envvar="PADDOCK_DRAIN_DELAY",
-            help="How long to go on accepting before that, while /readyz already answers 503.",
+            help="How long to go on accepting when told to end, while /readyz answers 503.",
         ),
     ] = "0s",
     drain_timeout: Annotated[
@@ -149,7 +158,8 @@ app.command(
         'paddock run demo "Why is the sky blue?"',
         'paddock run demo "Summarize this file:" < README.md',
         'paddock run llava "What is in this picture? ./photo.jpg"',
-    ),
+    )
+    + f"\n\n{SESSION_ENVIRONMENT}",
 )(run)
 app.command("stop", epilog=epilog("paddock stop demo"))(stop)
 app.command(
@@ -175,18 +185,31 @@ app.command("ls", hidden=True)(list_models)
 app.command("ps", epilog=epilog("paddock ps", "paddock ps --json"))(list_running)
 app.command("cp", epilog=epilog("paddock cp demo my-demo"))(copy)
 app.command("rm", epilog=epilog("paddock rm my-demo", "paddock rm old:1 old:2"))(remove)
-app.command()(fsck)
-app.command()(collect)
+app.command(epilog=examples("paddock fsck", "paddock fsck --store s3://bucket/models --repair"))(
+    fsck
+)
+app.command(
+    epilog=examples("paddock collect --verbose", "paddock collect --store s3://bucket/models")
+)(collect)
+for account_command in ("signin", "login", "signout", "logout"):
+    app.command(account_command, hidden=True)(refuse_account)
 
 
 def main() -> None:
     """Run the command; status 1 and a text on standard error when it fails, 130 on Ctrl-C."""
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     try:
         app(prog_name="paddock")
     except (CommandFailed, PaddockError) as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _nowhere() -> TextIO:
+    """Stand in for an output that was closed before the command began."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _fail(text: str) -> NoReturn:

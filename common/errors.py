@@ -34,13 +34,12 @@ Each class states its gRPC status and its HTTP status; the class's name travels
 as `google.rpc.ErrorInfo.reason`, so that the caller raises the same class again.
 """
 
-import grpc
-
 
 class PaddockError(Exception):
     """An error with a text for the user, a gRPC status and an HTTP status."""
 
-    grpc_status: grpc.StatusCode = grpc.StatusCode.INTERNAL
+    grpc_status: str = "INTERNAL"
+    """Its name in `grpc.StatusCode`; the command line cannot wait for an import of gRPC."""
     http_status: int = 500
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -58,7 +57,7 @@ class PaddockError(Exception):
 class InvalidRequest(PaddockError):
     """The request is malformed or contradicts itself."""
 
-    grpc_status = grpc.StatusCode.INVALID_ARGUMENT
+    grpc_status = "INVALID_ARGUMENT"
     http_status = 400
 
 
@@ -95,7 +94,7 @@ class CapabilityMissing(InvalidRequest):
 class NotFound(PaddockError):
     """Something that was named does not exist."""
 
-    grpc_status = grpc.StatusCode.NOT_FOUND
+    grpc_status = "NOT_FOUND"
     http_status = 404
 
 
@@ -110,28 +109,28 @@ class BlobNotFound(NotFound):
 class TooLarge(PaddockError):
     """A request passes one of the configured limits."""
 
-    grpc_status = grpc.StatusCode.OUT_OF_RANGE
+    grpc_status = "OUT_OF_RANGE"
     http_status = 413
 
 
 class Unsupported(PaddockError):
     """Asked for something that is not offered."""
 
-    grpc_status = grpc.StatusCode.UNIMPLEMENTED
+    grpc_status = "UNIMPLEMENTED"
     http_status = 501
 
 
 class Busy(PaddockError):
     """The queue is full; try again later."""
 
-    grpc_status = grpc.StatusCode.RESOURCE_EXHAUSTED
+    grpc_status = "RESOURCE_EXHAUSTED"
     http_status = 503
 
 
 class OutOfMemory(PaddockError):
     """The model is too large for a worker."""
 
-    grpc_status = grpc.StatusCode.RESOURCE_EXHAUSTED
+    grpc_status = "RESOURCE_EXHAUSTED"
     http_status = 500
 
 
@@ -144,7 +143,7 @@ class NoRoom(OutOfMemory):
 class Unavailable(PaddockError):
     """A process that is needed cannot be reached."""
 
-    grpc_status = grpc.StatusCode.UNAVAILABLE
+    grpc_status = "UNAVAILABLE"
     http_status = 503
 
 
@@ -155,14 +154,14 @@ class Interrupted(Unavailable):
 class TimedOut(PaddockError):
     """The request was not answered within the time that it was given."""
 
-    grpc_status = grpc.StatusCode.DEADLINE_EXCEEDED
+    grpc_status = "DEADLINE_EXCEEDED"
     http_status = 504
 
 
 class WorkerLost(PaddockError):
     """The engine or its worker died while it served the request."""
 
-    grpc_status = grpc.StatusCode.ABORTED
+    grpc_status = "ABORTED"
     http_status = 500
 
     def __init__(
@@ -178,14 +177,14 @@ class WorkerLost(PaddockError):
 class LoadFailed(PaddockError):
     """The engine could not be started with the model."""
 
-    grpc_status = grpc.StatusCode.FAILED_PRECONDITION
+    grpc_status = "FAILED_PRECONDITION"
     http_status = 500
 
 
 class StoreFull(PaddockError):
     """The store has no space left."""
 
-    grpc_status = grpc.StatusCode.RESOURCE_EXHAUSTED
+    grpc_status = "RESOURCE_EXHAUSTED"
     http_status = 507
 
 
@@ -196,28 +195,28 @@ class StoreFailed(PaddockError):
 class UploadMoved(PaddockError):
     """An unfinished upload has another length than the writer believes, or another writer."""
 
-    grpc_status = grpc.StatusCode.FAILED_PRECONDITION
+    grpc_status = "FAILED_PRECONDITION"
     http_status = 409
 
 
 class RegistryFailed(PaddockError):
     """Another registry cannot be reached, refused a request, or answered nonsense."""
 
-    grpc_status = grpc.StatusCode.FAILED_PRECONDITION
+    grpc_status = "FAILED_PRECONDITION"
     http_status = 500
 
 
 class Unauthorized(RegistryFailed):
     """Another registry wants credentials that were not given."""
 
-    grpc_status = grpc.StatusCode.UNAUTHENTICATED
+    grpc_status = "UNAUTHENTICATED"
     http_status = 401
 
 
 class Canceled(PaddockError):
     """The caller went away before the end."""
 
-    grpc_status = grpc.StatusCode.CANCELLED
+    grpc_status = "CANCELLED"
     http_status = 499
 
     def __init__(self, message: str = "request canceled") -> None:
@@ -236,16 +235,16 @@ BY_REASON: dict[str, type[PaddockError]] = {kind.reason(): kind for kind in _tre
 
 # What to raise for a status that carries no reason of ours: a broken
 # connection, a deadline, a peer of another make.
-BY_STATUS: dict[grpc.StatusCode, type[PaddockError]] = {
-    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
-    grpc.StatusCode.NOT_FOUND: NotFound,
-    grpc.StatusCode.OUT_OF_RANGE: TooLarge,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: TooLarge,
-    grpc.StatusCode.UNIMPLEMENTED: Unsupported,
-    grpc.StatusCode.UNAVAILABLE: Interrupted,
-    grpc.StatusCode.DEADLINE_EXCEEDED: Unavailable,
+BY_STATUS: dict[str, type[PaddockError]] = {
+    "INVALID_ARGUMENT": InvalidRequest,
+    "NOT_FOUND": NotFound,
+    "OUT_OF_RANGE": TooLarge,
+    "RESOURCE_EXHAUSTED": TooLarge,
+    "UNIMPLEMENTED": Unsupported,
+    "UNAVAILABLE": Interrupted,
+    "DEADLINE_EXCEEDED": Unavailable,
     # By the peer, which leaves; whoever cancels a call of its own gets no status.
-    grpc.StatusCode.CANCELLED: Interrupted,
+    "CANCELLED": Interrupted,
 }
 
 

@@ -23,7 +23,7 @@ class HostAddress:
 
     @classmethod
     def parse(cls, text: str) -> "HostAddress":
-        """Read `[scheme://][host][:port][/path]`; IPv6 addresses stand in brackets.
+        """Read `[scheme://][host][:port][/path]`; IPv6 addresses before a port stand in brackets.
 
         The port is 11434 by default, or the scheme's own where a scheme is given. A port
         without a host means every interface: the host is empty.
@@ -31,14 +31,14 @@ class HostAddress:
         Raises:
             InvalidRequest: the text is no such address.
         """
-        stripped = text.strip().strip("\"'")
+        stripped = text.strip().strip("\"'").strip()
         scheme, separator, rest = stripped.rpartition("://")
         scheme = scheme if separator else "http"
         if scheme not in _SCHEME_PORTS:
             raise InvalidRequest(f'invalid address "{text}": the scheme must be http or https')
         default_port = _SCHEME_PORTS[scheme] if separator else DEFAULT_PORT
         try:
-            parts = urlsplit(f"//{rest}")
+            parts = urlsplit(f"//{_bracketed(rest)}")
             port = default_port if parts.port is None else parts.port
         except ValueError as error:
             raise InvalidRequest(f'invalid address "{text}": {error}') from None
@@ -65,3 +65,13 @@ class HostAddress:
     def api_url(self) -> str:
         """Where a client finds the API: the URL with the path."""
         return f"{self.url}/{self.path}".rstrip("/")
+
+
+def _bracketed(text: str) -> str:
+    """Put an IPv6 address without a port into brackets; leave anything else."""
+    host, slash, path = text.partition("/")
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return text
+    return f"[{host}]{slash}{path}"

@@ -5,11 +5,9 @@ from contextlib import closing
 from typing import cast
 
 import ollama
-import typer
 
 from cli.chat.display import AnswerDisplay
 from cli.chat.spinner import spinner
-from cli.chat.timings import timing_lines
 from cli.complaints import AnswerCutShort
 
 Part = ollama.ChatResponse | ollama.GenerateResponse
@@ -38,12 +36,6 @@ def show_answer(parts: Iterator[Part], display: AnswerDisplay) -> Part:
         display.break_off()
         raise
     return last
-
-
-def print_timings(answer: Part) -> None:
-    """Say how long an answer took, on standard error."""
-    for line in timing_lines(answer):
-        typer.echo(line, err=True)
 
 
 def _message(part: Part) -> ollama.Message:

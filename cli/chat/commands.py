@@ -30,7 +30,7 @@ def run_command(session: Session, text: str) -> bool:
         ollama.ResponseError: the server refused.
         httpx.HTTPError: it was lost.
     """
-    if system := system_message(text):
+    if (system := system_message(text)) is not None:
         set_system(session, system)
         return True
     match text.split():

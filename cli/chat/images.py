@@ -1,9 +1,9 @@
 """Images that a prompt names by their paths, as one drags them into a terminal."""
 
 import re
-from collections.abc import Iterator
+from bisect import bisect
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import typer
@@ -15,6 +15,7 @@ _START = re.compile(r"""(?<![^\s'"(\[{<:=,])(?:~[^/\s]*/|\.{0,2}/)""")
 _END = re.compile(r"\.(?:jpe?g|png|webp)\b", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(.)")
 _MAX_TRIES = 8
+_MAX_LENGTH = 4096  # characters of a path
 _QUOTES = "'\""
 _HEADER = 12  # bytes
 
@@ -51,20 +52,22 @@ def find_images(prompt: str) -> Iterator[NamedImage]:
     Blanks in them may be escaped or quoted as in a shell, or stand as they are: the shortest text
     that is a file's name counts.
     """
+    ends = [match.end() for match in _END.finditer(prompt)]
     position = 0
     while start := _START.search(prompt, position):
         position = start.end()
-        if found := _image_at(prompt, start.start()):
+        if found := _image_at(prompt, start.start(), ends):
             position = found.end
             yield found
 
 
-def _image_at(prompt: str, start: int) -> NamedImage | None:
-    line_end = prompt.find("\n", start)
-    ends = _END.finditer(prompt, start, line_end if line_end >= 0 else len(prompt))
-    for match in islice(ends, _MAX_TRIES):
-        text, end = prompt[start : match.end()], match.end()
-        for path in (text, _ESCAPED.sub(r"\1", text)):
+def _image_at(prompt: str, start: int, ends: Sequence[int]) -> NamedImage | None:
+    next_end = bisect(ends, start)
+    for end in ends[next_end : next_end + _MAX_TRIES]:
+        text = prompt[start : min(end, start + _MAX_LENGTH)]
+        if "\n" in text or end > start + _MAX_LENGTH:
+            return None
+        for path in dict.fromkeys((text, _ESCAPED.sub(r"\1", text))):
             if file := _file(path):
                 before, after = prompt[max(start - 1, 0) : start], prompt[end : end + 1]
                 is_quoted = before == after and before in _QUOTES and before

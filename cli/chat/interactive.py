@@ -4,14 +4,15 @@ import typer
 
 from cli.chat.commands import SessionEnded, run_command
 from cli.chat.images import find_images
-from cli.chat.keyboard import keys_kept
-from cli.chat.messages import unquote
+from cli.chat.keyboard import interrupts, keys_kept
+from cli.chat.messages import is_command, unquote
 from cli.chat.model import ChatModel
 from cli.chat.prompt import Prompt
 from cli.chat.session import Session
 from cli.chat.settings import Settings
-from cli.connection import Connection, explained
+from cli.connection import Connection
 from cli.failure import CommandFailed
+from cli.server import explained
 from common.errors import PaddockError
 
 
@@ -25,26 +26,31 @@ def converse(connection: Connection, model: ChatModel, settings: Settings) -> No
     with keys_kept():
         prompt = Prompt()
         session = Session(connection, model, settings, prompt.history)
-        while True:
-            try:
-                text = prompt.read()
-            except KeyboardInterrupt:
-                typer.echo("\nUse Ctrl + d or /bye to exit.")
-                continue
-            except EOFError:
-                typer.echo()
-                return
-            try:
-                _handle(session, text)
-            except SessionEnded:
-                return
+        with interrupts(wanted=False):
+            _loop(prompt, session)
+
+
+def _loop(prompt: Prompt, session: Session) -> None:
+    while True:
+        try:
+            text = prompt.read()
+        except KeyboardInterrupt:
+            typer.echo("\nUse Ctrl + d or /bye to exit.")
+            continue
+        except EOFError:
+            typer.echo()
+            return
+        try:
+            _handle(session, text)
+        except SessionEnded:
+            return
 
 
 def _handle(session: Session, text: str) -> None:
     """Do what a text says; what goes wrong is told, and the session goes on."""
     address, key = session.connection.address, session.connection.key
     try:
-        with explained(address, key):
+        with explained(address, key), interrupts(wanted=True):
             _act(session, text)
     except (CommandFailed, PaddockError) as error:
         typer.echo(f"Error: {error}\n", err=True)
@@ -54,9 +60,7 @@ def _handle(session: Session, text: str) -> None:
 
 def _act(session: Session, text: str) -> None:
     line = text.strip()
-    if line.startswith("/") and (
-        run_command(session, line) or not _begins_with_image(session, line)
-    ):
+    if is_command(line) and (run_command(session, line) or not _begins_with_image(session, line)):
         return
     message = unquote(text)
     if message.strip():

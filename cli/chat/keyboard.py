@@ -1,5 +1,6 @@
 """The keyboard between prompts: what is typed then is kept for the next one, and not echoed."""
 
+import signal
 import sys
 import termios
 from collections.abc import Iterator
@@ -24,3 +25,24 @@ def keys_kept() -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+
+
+@contextmanager
+def interrupts(*, wanted: bool) -> Iterator[None]:
+    """Let Ctrl-C raise `KeyboardInterrupt`, or do nothing.
+
+    One that was meant for an answer which just ended is not to end the session.
+    """
+    before = signal.signal(signal.SIGINT, _interrupt if wanted else _do_nothing)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _do_nothing(*_: object) -> None:
+    """Take a signal; unlike one that is ignored it is not so for an editor as well."""

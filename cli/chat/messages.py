@@ -14,6 +14,11 @@ def is_unfinished(text: str) -> bool:
     return len(body) < 2 * len(_QUOTES) or not body.rstrip().endswith(_QUOTES)
 
 
+def is_command(text: str) -> bool:
+    """Tell whether a text is meant as a command: only a system message has several lines."""
+    return text.startswith("/") and ("\n" not in text or bool(_SET_SYSTEM.match(text)))
+
+
 def unquote(text: str) -> str:
     """Give a text without the quotes around it."""
     if not text.startswith(_QUOTES) or is_unfinished(text):
@@ -21,9 +26,9 @@ def unquote(text: str) -> str:
     return text.rstrip()[len(_QUOTES) : -len(_QUOTES)]
 
 
-def system_message(text: str) -> str:
-    """Give what `/set system` sets; empty: nothing."""
-    return unquote(_body(text)) if _SET_SYSTEM.match(text) else ""
+def system_message(text: str) -> str | None:
+    """Give what `/set system` sets, which may be nothing; None: it is another text."""
+    return unquote(_body(text)) if _SET_SYSTEM.match(text) else None
 
 
 def readable(text: str) -> str:

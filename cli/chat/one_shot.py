@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import ollama
 import typer
 
-from cli.chat.answering import print_timings, show_answer
+from cli.chat.answering import show_answer
 from cli.chat.display import AnswerDisplay
 from cli.chat.images import take_images
 from cli.chat.model import ChatModel
 from cli.chat.settings import Settings
+from cli.chat.timings import print_timings
 from cli.connection import Connection
 from cli.failure import CommandFailed
 
@@ -39,7 +40,7 @@ def embed(
     connection: Connection,
     model: ChatModel,
     text: str,
-    keep_alive: str | None,
+    settings: Settings,
     truncate: bool | None,
     dimensions: int | None,
 ) -> None:
@@ -55,8 +56,14 @@ def embed(
             f'embedding models require input text. Usage: paddock run {model.name} "your text here"'
         )
     embedded = connection.embed(
-        model.name, text, truncate=truncate, keep_alive=keep_alive, dimensions=dimensions
+        model.name,
+        text,
+        truncate=truncate,
+        keep_alive=settings.keep_alive,
+        dimensions=dimensions,
     )
     if not embedded.embeddings:
         raise CommandFailed("no embeddings returned")
     typer.echo(json.dumps(embedded.embeddings[0], separators=(",", ":")))
+    if settings.verbose:
+        print_timings(embedded)

@@ -7,7 +7,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.formatted_text import AnyFormattedText
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.output import Output
+from prompt_toolkit.output import ColorDepth, Output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import is_dumb_terminal
@@ -49,7 +49,7 @@ class Prompt:
             KeyboardInterrupt: Ctrl-C was pressed.
             EOFError: Ctrl-D was pressed, or the terminal is gone.
         """
-        return readable(self._session.prompt())
+        return readable(self._session.prompt(handle_sigint=False))
 
 
 @keys.add("enter")
@@ -92,6 +92,10 @@ def _output() -> Output | None:
     """
     if is_dumb_terminal():
         return None
-    output = Vt100_Output.from_pty(sys.stdout, term=os.environ.get("TERM"))
+    output = Vt100_Output.from_pty(
+        sys.stdout,
+        term=os.environ.get("TERM"),
+        default_color_depth=ColorDepth.from_env(),  # NO_COLOR
+    )
     output.enable_cpr = False
     return output

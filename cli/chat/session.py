@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import ollama
 import typer
 
-from cli.chat.answering import print_timings, show_answer
+from cli.chat.answering import show_answer
 from cli.chat.conversation import Conversation
 from cli.chat.display import AnswerDisplay
 from cli.chat.history import PromptHistory
@@ -13,6 +13,7 @@ from cli.chat.images import take_images
 from cli.chat.model import ChatModel
 from cli.chat.settings import Settings
 from cli.chat.spinner import spinner
+from cli.chat.timings import print_timings
 from cli.connection import Connection
 
 

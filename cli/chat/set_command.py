@@ -57,11 +57,13 @@ def _set_parameter(session: Session, words: Sequence[str]) -> None:
         return
     name, *values = words
     try:
-        session.settings.options[name] = parse_option(name, values)
+        value = parse_option(name, values)
     except CommandFailed as error:
         typer.echo(f'Couldn\'t set parameter: "{error}"')
-    else:
-        typer.echo(f"Set parameter '{name}' to '{', '.join(values)}'")
+        return
+    session.settings.options[name] = value
+    taken = values if isinstance(value, list) else values[:1]
+    typer.echo(f"Set parameter '{name}' to '{', '.join(taken)}'")
 
 
 def _set_think(session: Session, mode: str, levels: Sequence[str]) -> None:

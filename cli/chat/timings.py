@@ -2,14 +2,23 @@
 
 from collections.abc import Iterator
 
-from ollama import ChatResponse, GenerateResponse
+import typer
+from ollama import ChatResponse, EmbedResponse, GenerateResponse
 
 from common.durations import SECOND
+
+Figures = ChatResponse | GenerateResponse | EmbedResponse
 
 _UNITS = ((1_000_000, "ms"), (1_000, "µs"))
 
 
-def timing_lines(answer: ChatResponse | GenerateResponse) -> Iterator[str]:
+def print_timings(answer: Figures) -> None:
+    """Say how long an answer took, on standard error."""
+    for line in timing_lines(answer):
+        typer.echo(line, err=True)
+
+
+def timing_lines(answer: Figures) -> Iterator[str]:
     """Lay out the figures at an answer's end; those that the server does not give are left out."""
     if answer.total_duration:
         yield _line("total duration", write_duration(answer.total_duration))

@@ -13,10 +13,9 @@ ID_DIGITS = 12
 
 def list_models(prefix: Prefix = "", as_json: AsJson = False) -> None:
     """List models."""
-    from cli.connection import connect
+    from cli.server import fetch_models
 
-    with connect() as connection:
-        models = connection.get("/api/tags")["models"]
+    models = fetch_models("/api/tags")
     chosen = [model for model in models if model["name"].lower().startswith(prefix.lower())]
     if as_json:
         print_json({"models": chosen})

@@ -58,6 +58,8 @@ def remove(
 
     with connect() as connection:
         for model in models:
+            if not model:  # the official client would not ask
+                raise CommandFailed("model is required")
             try:
                 connection.describe(model)
                 connection.unload(model)

@@ -1,12 +1,14 @@
 """`paddock run`: one answer, a vector, or a session."""
 
 import sys
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TextIO
 
 import typer
 from typer.core import TyperCommand
 
 from cli.arguments import Insecure, Model
+from cli.failure import CommandFailed
 
 _ALONE = {"--think": "true", "--truncate": "true"}
 _BOOLEANS = {"true": True, "false": False}
@@ -69,7 +71,10 @@ def run(
     dimensions: Annotated[
         int | None,
         typer.Option(
-            metavar="N", show_default=False, help="Of embedding models: length of the vector."
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="Of embedding models: length of the vector.",
         ),
     ] = None,
     insecure: Insecure = False,
@@ -100,14 +105,23 @@ def run(
     with connect() as connection:
         found = find_or_pull(connection, model, insecure=insecure)
         if found.can("embedding"):
+            _refuse({"--format": response_format, "--think": think}, "generative", model)
             cut = _BOOLEANS[truncate] if truncate else None
-            embed(connection, found, text, settings.keep_alive, cut, dimensions)
-        elif texts or not (_is_terminal(sys.stdin) and _is_terminal(sys.stdout)):
+            embed(connection, found, text, settings, cut, dimensions)
+            return
+        _refuse({"--truncate": truncate, "--dimensions": dimensions}, "embedding", model)
+        if texts or not (_is_terminal(sys.stdin) and _is_terminal(sys.stdout)):
             answer(connection, found, text, settings)
         else:
             from cli.chat.interactive import converse
 
             converse(connection, found, settings)
+
+
+def _refuse(options: Mapping[str, object], kind: str, model: str) -> None:
+    """Refuse options that a model can do nothing with, rather than ignore them."""
+    if given := next((name for name, value in options.items() if value), None):
+        raise CommandFailed(f'{given} is for {kind} models, and "{model}" is none')
 
 
 def _piped() -> list[str]:

@@ -19,10 +19,9 @@ def list_running(prefix: Prefix = "", as_json: AsJson = False) -> None:
     A model that several workers hold has a line for each; a column WORKER tells them apart
     then.
     """
-    from cli.connection import connect
+    from cli.server import fetch_models
 
-    with connect() as connection:
-        models = connection.get("/api/ps")["models"]
+    models = fetch_models("/api/ps")
     chosen = [model for model in models if model["name"].startswith(prefix)]
     if as_json:
         print_json({"models": chosen})

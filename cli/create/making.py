@@ -11,6 +11,7 @@ from cli.create.modelfiles import Ingredients
 from cli.create.uploading import upload_files
 from cli.operations import perform
 from cli.progress import Progress
+from cli.server import fetch
 
 
 def make(
@@ -32,7 +33,7 @@ def make(
         httpx.HTTPError: it was lost.
         OSError: a file cannot be read.
     """
-    connection.get("/api/version")  # somebody should be there before hashing begins
+    fetch("/api/version")  # somebody should be there before hashing begins
     local = {*ingredients.files.values(), *ingredients.adapters.values()}
     digests = asyncio.run(_store(connection, local, progress)) if local else {}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import ollama
 
-from cli.complaints import ForeignReply, check_reply
-from cli.connection import http_options
+from cli.complaints import ForeignReply, check_reply, refusal
 from cli.progress import Progress
+from cli.server import http_options
 from common.hosts import HostAddress
 
 _PIECE = 1024 * 1024
@@ -87,7 +87,7 @@ class _Upload:
             self._url, content=self._pieces(), headers={"Content-Length": str(self._size)}
         )
         if response.is_error:
-            raise ollama.ResponseError(response.text, response.status_code)
+            raise refusal(response)
         if not response.is_success:
             raise ForeignReply(response.status_code, response.reason_phrase)
 

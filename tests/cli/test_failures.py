@@ -1,50 +1,16 @@
 """What the commands say when the server is not what they hope for."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from tests.cli.plain_server import JSON, answer, server
 from tests.cli.program import paddock, terminal
 from tests.integration.suite import free_port
 
-JSON = "application/json"
-
-
-@contextmanager
-def server(reply: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """Run a server that answers everything in one way; give its URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
-            self.rfile.read(length)
-            reply(self)
-
-        do_POST = do_DELETE = do_HEAD = do_GET  # noqa: N815 - the library's names
-
-        def log_message(self, *_: object) -> None:
-            """Stay silent."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
-        threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{listener.server_address[1]}"
-        listener.shutdown()
-
-
-def answer(status: int, body: str, kind: str = JSON) -> Callable[[BaseHTTPRequestHandler], None]:
-    def reply(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Type", kind)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        if handler.command != "HEAD":
-            handler.wfile.write(body.encode())
-
-    return reply
+HTML = "<html>hello</html>"
 
 
 def fails(*arguments: str, url: str, key: str = "") -> str:
@@ -87,10 +53,22 @@ def test_a_wrong_address() -> None:
     assert "invalid address" in fails("list", url="ftp://x")
 
 
-@pytest.mark.parametrize("status", [200, 404, 500])
-@pytest.mark.parametrize("arguments", [("list",), ("pull", "x"), ("show", "x")])
-def test_another_kind_of_server(status: int, arguments: tuple[str, ...]) -> None:
-    with server(answer(status, "<html>hello</html>", "text/html")) as url:
+@pytest.mark.parametrize(
+    ("arguments", "status", "body"),
+    [
+        (("list",), 200, HTML),
+        (("list",), 404, HTML),
+        (("list",), 200, "[]"),
+        (("list",), 200, '{"models": 1}'),
+        (("ps",), 200, '{"models": [{"name": "x"}]}'),
+        (("pull", "x"), 200, HTML),
+        (("pull", "x"), 404, HTML),
+        (("show", "x"), 500, HTML),
+        (("show", "x"), 200, "null"),
+    ],
+)
+def test_another_kind_of_server(arguments: tuple[str, ...], status: int, body: str) -> None:
+    with server(answer(status, body, "text/html" if body == HTML else JSON)) as url:
         assert fails(*arguments, url=url).startswith(
             f"{url} does not answer as an Ollama server does"
         )
@@ -191,6 +169,13 @@ def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     done = paddock(*arguments)
     assert done.returncode == 2
     assert "Usage: paddock" in done.stderr
+
+
+def test_there_are_no_accounts() -> None:
+    for command in ("signin", "logout"):
+        done = paddock(command)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "accounts are ollama.com's" in done.stderr
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import ollama
 import pytest
 
 from tests.cli.chat.talk import CTRL_C, Talk, talk
@@ -76,26 +78,41 @@ def test_a_model_that_is_nowhere(suite: Suite) -> None:
     assert done.stderr.splitlines()[-1].startswith("Error: ")
 
 
-def test_a_session(suite: Suite, session: Talk, tmp_path: Path) -> None:
+@pytest.fixture
+def saved(suite: Suite) -> Iterator[str]:
+    """The name of a model that a test makes; it is taken away."""
+    yield "anna"
+    suite.client.delete("anna")
+
+
+@pytest.fixture
+def fickle(suite: Suite) -> Iterator[str]:
+    """A model that a test may delete."""
+    suite.client.copy("demo", "fickle")
+    yield "fickle"
+    with suppress(ollama.ResponseError):
+        suite.client.delete("fickle")
+
+
+def test_a_session(suite: Suite, session: Talk, saved: str, tmp_path: Path) -> None:
     session.say("My name is Anna.")
     assert "Anna" in session.say("What is my name?")
     session.say("/set parameter temperature 0")
     session.say("/set system You are Mario from Super Mario Bros.")
     assert "Mario" in session.say("Who are you?")
-    assert session.say("/save anna") == "Created new model 'anna'"
+    assert session.say(f"/save {saved}") == "Created new model 'anna'"
     session.say("/clear")
     assert "Anna" not in session.say("What is my name?")
     session.leave()
-    shown = suite.client.show("anna")
+    shown = suite.client.show(saved)
     assert "temperature" in str(shown.parameters)
-    with talk(suite.url, tmp_path, model="anna") as again:
+    with talk(suite.url, tmp_path, model=saved) as again:
         assert ">>> My name is Anna." in again.terminal.text
         assert "Anna" in again.say("What is my name?")
         assert "Mario" in again.say("/show system")
         again.say("/load demo")
         assert "Anna" not in again.say("What is my name?")
         again.leave()
-    suite.client.delete("anna")
 
 
 def test_ctrl_c_stops_the_answer(suite: Suite, tmp_path: Path) -> None:
@@ -114,13 +131,11 @@ def test_ctrl_c_stops_the_answer(suite: Suite, tmp_path: Path) -> None:
         session.leave()
 
 
-def test_a_model_that_goes_and_comes_back(suite: Suite, tmp_path: Path) -> None:
-    suite.client.copy("demo", "fickle")
-    with talk(suite.url, tmp_path, model="fickle") as session:
+def test_a_model_that_goes_and_comes_back(suite: Suite, fickle: str, tmp_path: Path) -> None:
+    with talk(suite.url, tmp_path, model=fickle) as session:
         session.say("My name is Anna.")
-        suite.client.delete("fickle")
+        suite.client.delete(fickle)
         assert session.say("Hello!") == "Error: model 'fickle' not found"
-        suite.client.copy("demo", "fickle")
+        suite.client.copy("demo", fickle)
         assert "Anna" in session.say("What is my name?")
         session.leave()
-    suite.client.delete("fickle")

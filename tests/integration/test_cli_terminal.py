@@ -4,8 +4,11 @@ import asyncio
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import ollama
 import pytest
 
 from tests.cli.program import PROGRAM, environment, paddock, terminal
@@ -26,30 +29,35 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_bars(suite: Suite, folder: Path) -> None:
-    with terminal("create", "made", url=suite.url, cwd=folder) as running:
+@pytest.fixture
+def made(suite: Suite) -> Iterator[str]:
+    """The name of a model that a test makes, or does not."""
+    yield "made"
+    with suppress(ollama.ResponseError):
+        suite.client.delete("made")
+
+
+def test_bars(suite: Suite, made: str, folder: Path) -> None:
+    with terminal("create", made, url=suite.url, cwd=folder) as running:
         assert running.wait() == 0
     final = running.text.splitlines()[-30:]
     assert any("copying extra.txt 100% ━" in line and "41 MB" in line for line in final)
     assert [line.strip() for line in final if line.strip()][-1] == "success"
     assert running.raw.rstrip().endswith("\x1b[?25h"), "the cursor is hidden"
-    paddock("rm", "made", url=suite.url)
 
 
-def test_quiet_in_a_terminal(suite: Suite, folder: Path) -> None:
-    with terminal("create", "made", "--quiet", url=suite.url, cwd=folder) as running:
+def test_quiet_in_a_terminal(suite: Suite, made: str, folder: Path) -> None:
+    with terminal("create", made, "--quiet", url=suite.url, cwd=folder) as running:
         assert running.wait() == 0
     assert running.raw == ""
-    paddock("rm", "made", url=suite.url)
 
 
-def test_a_terminal_that_cannot_draw(suite: Suite) -> None:
-    with terminal("create", "made", "-f-", url=suite.url, TERM="dumb") as running:
+def test_a_terminal_that_cannot_draw(suite: Suite, made: str) -> None:
+    with terminal("create", made, "-f-", url=suite.url, TERM="dumb") as running:
         running.type("FROM demo\n\x04")
         assert running.wait() == 0
     assert "\x1b" not in running.raw
     assert running.text.splitlines()[-1] == "success"
-    paddock("rm", "made", url=suite.url)
 
 
 async def test_ctrl_c_ends_an_upload(suite: Suite, folder: Path) -> None:

@@ -17,6 +17,7 @@ _FIGURES = {
     "eval_count": 10,
     "eval_duration": 500_000_000,
 }
+_EMBED_FIGURES = {"total_duration": 15_000_000, "prompt_eval_count": 3}
 _PATIENCE = 10.0  # seconds
 
 
@@ -132,7 +133,9 @@ class _Handlers:
 
     async def embed(self, request: web.Request) -> web.Response:
         await self._body(request)
-        return web.json_response({"model": "fake", "embeddings": [[0.5, -1e-05, 0.25]]})
+        return web.json_response(
+            {"model": "fake", "embeddings": [[0.5, -1e-05, 0.25]], **_EMBED_FIGURES}
+        )
 
     async def progress(self, request: web.Request) -> web.Response:
         body = await self._body(request)

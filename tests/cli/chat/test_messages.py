@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.chat.messages import is_unfinished, readable, system_message, unquote
+from cli.chat.messages import is_command, is_unfinished, readable, system_message, unquote
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,27 @@ def test_messages(text: str, message: str) -> None:
     [
         ("/set system be  brief", "be  brief"),
         ('/set system """be\nbrief"""', "be\nbrief"),
-        ("/set system", ""),
-        ("/set systematic", ""),
-        ("hello", ""),
+        ('/set system """"""', ""),
+        ("/set system", None),
+        ("/set systematic", None),
+        ("hello", None),
     ],
 )
-def test_system_messages(text: str, message: str) -> None:
+def test_system_messages(text: str, message: str | None) -> None:
     assert system_message(text) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("/bye", True),
+        ("/etc/hosts and\n/etc/group", False),
+        ('/set system """be\nbrief"""', True),
+        ("hello", False),
+    ],
+)
+def test_commands(text: str, command: bool) -> None:
+    assert is_command(text) == command
 
 
 def test_bytes_that_are_no_text() -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,6 @@ from tests.integration.suite import free_port
 
 CTRL_C = "\x03"
 THOUGHTS = Answer([{"thinking": "Two and "}, {"thinking": "two."}, {"content": "Four."}])
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeOllama]:
-    with fake_ollama() as running:
-        yield running
 
 
 def run(fake: FakeOllama, *arguments: str, text: str = "") -> str:
@@ -37,7 +30,6 @@ def asked(fake: FakeOllama) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("arguments", "text", "prompt"),
     [
-        (("why?",), "", "why?"),
         (("why", "is it?"), "", "why is it?"),
         ((), "piped\n", "piped\n"),
         (("Summarize:",), "piped\n", "piped\n Summarize:"),
@@ -62,6 +54,15 @@ def test_no_input_at_all(fake: FakeOllama) -> None:
     assert (done.returncode, done.stdout) == (0, b"Yes.\n\n")
 
 
+def test_an_output_that_is_closed(fake: FakeOllama) -> None:
+    for redirection, status in ((">&-", 0), ("| true; exit ${PIPESTATUS[0]}", 1)):
+        command = " ".join([*PROGRAM, "run", "fake", "x", redirection])
+        done = subprocess.run(
+            ["bash", "-c", command], env=environment(fake.url), capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (status, b"")
+
+
 def test_nothing_to_ask_only_loads_the_model(fake: FakeOllama) -> None:
     assert run(fake) == ""
     assert "prompt" not in asked(fake) or not asked(fake)["prompt"]
@@ -70,12 +71,12 @@ def test_nothing_to_ask_only_loads_the_model(fake: FakeOllama) -> None:
 @pytest.mark.parametrize(
     ("options", "fields"),
     [
-        (("--format", "json"), {"format": "json"}),
-        (("--format", '{"type": "object"}'), {"format": {"type": "object"}}),
-        (("--think",), {"think": True}),
-        (("--think=false",), {"think": False}),
-        (("--think=high",), {"think": "high"}),
-        (("--keepalive", "5m"), {"keep_alive": "5m"}),
+        (("--format", "json", "--think"), {"format": "json", "think": True}),
+        (
+            ("--format", '{"type": "object"}', "--think=false"),
+            {"format": {"type": "object"}, "think": False},
+        ),
+        (("--think=high", "--keepalive", "5m"), {"think": "high", "keep_alive": "5m"}),
         ((), {}),
     ],
 )
@@ -241,17 +242,31 @@ def test_vectors() -> None:
                 "keep_alive": "1m",
             }
         ]
-        run(fake, "--truncate", "text")
+        done = paddock("run", "fake", "--truncate", "--verbose", "text", url=fake.url)
         assert fake.bodies("/api/embed")[-1] == {"model": "fake", "input": "text", "truncate": True}
+        assert done.stderr == "total duration:       15ms\nprompt eval count:    3 token(s)\n"
         done = paddock("run", "fake", url=fake.url)
     assert done.returncode == 1
     assert 'Usage: paddock run fake "your text here"' in done.stderr
 
 
 @pytest.mark.parametrize(
+    ("capability", "option", "kind"),
+    [("embedding", "--think", "generative"), ("insert", "--truncate=false", "embedding")],
+)
+def test_options_for_another_kind_of_model(capability: str, option: str, kind: str) -> None:
+    with fake_ollama(capability) as fake:
+        done = paddock("run", "fake", option, "x", url=fake.url)
+    name = option.partition("=")[0]
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f'Error: {name} is for {kind} models, and "fake" is none\n'
+
+
+@pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
         (("--think=maybe",), 2, "'maybe' is not one of"),
+        (("--dimensions=0",), 2, "greater than or equal to 1"),
         (("--format", "xml"), 1, "neither json nor a JSON schema"),
         (("--keepalive", "soon"), 1, 'time: invalid duration "soon"'),
     ],
