@@ -14,7 +14,7 @@ PROTO_MODULES := $(PROTOS:.proto=_pb2.py) $(PROTOS:.proto=_pb2_grpc.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-tests run fsck test test-unit test-integration k8s-check images images-check protos lint types format lock clean distclean
+.PHONY: help setup setup-tests run fsck test test-unit test-integration bench k8s-check images images-check protos lint types format lock clean distclean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test-unit: setup-tests ## The tests that start no processes
 
 test-integration: setup-tests ## The tests that start real processes
 	$(BIN)/pytest tests/integration $(ARGS)
+
+bench: setup-tests ## Compare the speed with vLLM's own server and its bare engine (ARGS=--help)
+	$(BIN)/python -m bench $(ARGS)
 
 k8s-check: setup-tests ## Check the manifests in k8s/ (needs kubectl)
 	$(BIN)/pytest tests/k8s $(ARGS)

@@ -95,10 +95,12 @@ def running_cluster(
     gateways: int = 1,
     simulated: bool = True,
     settings: Mapping[str, str] | None = None,
+    store: str = "",
 ) -> Iterator[Cluster]:
     """Run one with the demo model, loaded by each of its workers.
 
-    `settings` are variables for all of its processes, without the prefix.
+    `settings` are variables for all of its processes, without the prefix; `store` is where
+    models are kept, a folder below `root` where it is not given.
     """
     root.mkdir(parents=True, exist_ok=True)
     environment = {f"PADDOCK_{name}": value for name, value in (settings or {}).items()}
@@ -116,7 +118,7 @@ def running_cluster(
         )
 
     try:
-        start("services.blob", blob, "--store", str(root / "store"))
+        start("services.blob", blob, "--store", store or str(root / "store"))
         start("services.registry", registry, "--blob", blob)
         held = addresses(f"unix:{root}/worker.sock", workers)
         files = ("--blob", blob, "--cache", str(root / "cache"))
@@ -159,13 +161,14 @@ def _start_gateway(
     processes.start(
         "gateway",
         *("--host", host, "--blob", blob, "--registry", registry, "--inference", inference),
-        ready=lambda: _answers(f"http://{host}/readyz"),
+        ready=lambda: answers(f"http://{host}/readyz"),
         **environment,
     )
     return f"http://{host}"
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Tell whether a GET of this is answered with 200."""
     where = urlsplit(url)
     connection = http.client.HTTPConnection(where.netloc, timeout=1)
     try:

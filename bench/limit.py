@@ -2,11 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from store.files import begin_writeback
+
 CHUNK = 4 * 1024 * 1024
+_WRITEBACK_SIZE = 32 * 1024 * 1024
 
 
 def chunks(size: int, seed: int) -> Iterator[bytes]:
@@ -25,13 +28,25 @@ def digest(size: int, seed: int) -> str:
     return f"sha256:{hasher.hexdigest()}"
 
 
-def hash_and_write(size: int, seed: int, target: Path) -> None:
-    """Hash the bytes on one thread while another writes them, and make them durable."""
+def hash_and_write(pieces: Iterable[bytes], target: Path) -> None:
+    """Hash pieces on one thread, write them on another, and make them durable.
+
+    The next piece is made, or comes, meanwhile; the disk is at work from early on.
+    """
     hasher = hashlib.sha256()
-    with target.open("wb", buffering=0) as file, ThreadPoolExecutor(1) as hashing:
-        for chunk in chunks(size, seed):
-            hashed = hashing.submit(hasher.update, chunk)
-            file.write(chunk)
-            hashed.result()
+    written = begun = 0
+    with target.open("wb", buffering=0) as file, ThreadPoolExecutor(2) as threads:
+        hashing: Future[None] = threads.submit(lambda: None)
+        writing: Future[int] = threads.submit(int)
+        for piece in pieces:
+            written += writing.result()
+            hashing.result()
+            if written - begun >= _WRITEBACK_SIZE:
+                begin_writeback(file, begun, written - begun)
+                begun = written
+            hashing = threads.submit(hasher.update, piece)
+            writing = threads.submit(file.write, piece)
+        writing.result()
+        hashing.result()
         os.fsync(file.fileno())
     target.unlink()

@@ -21,6 +21,8 @@ class Answered:
     ended: float
     tokens: int
     text: str
+    records: int = 0
+    """Of the stream; 0: nobody counted."""
 
     @property
     def waited(self) -> float:

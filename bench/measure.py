@@ -30,19 +30,36 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def print_rates(title: str, taken: Mapping[str, list[float]], size: int, peer: str) -> None:
-    """Print each way's median rate and spread, and its ratio to the peer's.
+def print_rates(
+    title: str,
+    taken: Mapping[str, list[float]],
+    size: int,
+    peer: str,
+    goals: Mapping[str, float],
+) -> None:
+    """Print a table of each way's rate, in itself and as a share of the peer's.
 
-    `size` is in bytes; above 1 is faster than the peer.
+    Args:
+        title: what was done.
+        taken: the seconds of each way, round by round.
+        size: bytes of each round.
+        peer: the way to compare with. The share is the median of those of single rounds,
+            whose two ways met about the same machine; above 1 is faster than the peer.
+        goals: what the shares of some ways ought to be at least.
     """
-    print(f"{title}, {size / MEGABYTE:.0f} MB, {len(taken[peer])} rounds")
-    reference = statistics.median(taken[peer])
-    for name, seconds in taken.items():
+    print(f"\n### {title}, {size / MEGABYTE:.0f} MB, {len(taken[peer])} rounds\n")
+    print(f"| way | MB/s | slowest to fastest | share of {peer} | goal | met |")
+    print("|---|---|---|---|---|---|")
+    for way, seconds in taken.items():
         rates = sorted(size / MEGABYTE / each for each in seconds)
-        median = statistics.median(seconds)
+        share = statistics.median(
+            theirs / ours for theirs, ours in zip(taken[peer], seconds, strict=True)
+        )
+        goal = goals.get(way)
+        verdict = f"{goal:.2f} | {'yes' if share >= goal else 'no'}" if goal else "|"
         print(
-            f"  {name:32} {size / MEGABYTE / median:8.0f} MB/s"
-            f"  ({rates[0]:.0f} to {rates[-1]:.0f})  {reference / median:5.2f} of {peer}"
+            f"| {way} | {statistics.median(rates):.0f} | {rates[0]:.0f} to {rates[-1]:.0f} "
+            f"| {share:.2f} | {verdict} |"
         )
 
 

@@ -1,7 +1,8 @@
 """Uploads and pulls, against hashing and writing the same bytes: `python -m bench.transfers`.
 
 Everything runs on this machine: the suite over a folder store, the client, and the registry to
-pull from. They share its cores; on two of them the client alone takes a part of the limit.
+pull from. They share its cores, so that a client or a registry slows down what it measures. For
+comparison, one program fetches the bytes from the same registry, hashes and writes them.
 """
 
 import argparse
@@ -15,13 +16,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.limit import chunks, digest, hash_and_write
+from bench.limit import CHUNK, chunks, digest, hash_and_write
 from bench.measure import MEGABYTE, in_turn, print_rates, timed
 from tests.integration.suite import Suite, running_suite
 from tests.servers.docker_registry import DockerRegistry, running_registry
 
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = b'{"model_format": "gguf", "model_family": "llama"}'
+_LIMIT, _UPLOAD = "hash and write", "POST /api/blobs"
+_PULL = "POST /api/pull"
 _seeds = itertools.count(1)
 
 
@@ -36,14 +39,15 @@ def main() -> None:
         folder = Path(name)
         limit = folder / "limit"
         with running_suite(folder / "home") as suite, running_registry(folder / "r") as registry:
-            ways = {
-                "hash and write": lambda: timed(lambda: hash_and_write(size, next(_seeds), limit)),
-                "POST /api/blobs": lambda: upload(suite, size),
+            own = {_LIMIT: lambda: timed(lambda: hash_and_write(chunks(size, next(_seeds)), limit))}
+            uploads = {**own, _UPLOAD: lambda: upload(suite, size)}
+            print_rates("Upload", in_turn(uploads, rounds), size, _LIMIT, {_UPLOAD: 0.8})
+            pulls = {
+                **own,
+                "one program": lambda: download(registry, size, limit),
+                _PULL: lambda: pull(suite, registry, size),
             }
-            print_rates("Upload", in_turn(ways, rounds), size, "hash and write")
-            ways["POST /api/pull"] = lambda: pull(suite, registry, size)
-            del ways["POST /api/blobs"]
-            print_rates("Pull", in_turn(ways, rounds), size, "hash and write")
+            print_rates("Pull", in_turn(pulls, rounds), size, _LIMIT, {_PULL: 0.9})
 
 
 def upload(suite: Suite, size: int) -> float:
@@ -61,6 +65,23 @@ def upload(suite: Suite, size: int) -> float:
         connection.close()
 
     return timed(send)
+
+
+def download(registry: DockerRegistry, size: int, target: Path) -> float:
+    """Fetch new bytes from the registry over one connection, hash and write them; give seconds."""
+    seed = next(_seeds)
+    repository = f"bench/model-{seed}"
+    wanted = publish(registry, repository, size, seed)
+
+    def bring() -> None:
+        connection = http.client.HTTPConnection(registry.host)
+        connection.request("GET", f"/v2/{repository}/blobs/{wanted}")
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        hash_and_write(iter(lambda: answer.read(CHUNK), b""), target)
+        connection.close()
+
+    return timed(bring)
 
 
 def pull(suite: Suite, registry: DockerRegistry, size: int) -> float:
@@ -81,8 +102,8 @@ def pull(suite: Suite, registry: DockerRegistry, size: int) -> float:
     return seconds
 
 
-def publish(registry: DockerRegistry, repository: str, size: int, seed: int) -> None:
-    """Put a model whose one layer is `size` new bytes into the registry."""
+def publish(registry: DockerRegistry, repository: str, size: int, seed: int) -> str:
+    """Put a model whose one layer is `size` new bytes into the registry; give its digest."""
     layer = digest(size, seed)
     put_blob(registry, repository, layer, size, chunks(size, seed))
     config = f"sha256:{hashlib.sha256(_CONFIG).hexdigest()}"
@@ -106,6 +127,7 @@ def publish(registry: DockerRegistry, repository: str, size: int, seed: int) -> 
         method="PUT",
     )
     urllib.request.urlopen(request).close()
+    return layer
 
 
 def put_blob(

@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from common.errors import Unavailable
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 
 @asynccontextmanager
@@ -22,6 +25,7 @@ async def metrics_served(address: str, registry: CollectorRegistry) -> AsyncIter
     if not address:
         yield None
         return
+    from aiohttp import web  # a fifth of a process' start, which most do without
 
     async def show(request: web.Request) -> web.Response:  # noqa: ARG001
         return web.Response(
@@ -38,7 +42,9 @@ async def metrics_served(address: str, registry: CollectorRegistry) -> AsyncIter
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, address: str) -> int:
+async def _listen(runner: "web.AppRunner", address: str) -> int:
+    from aiohttp import web
+
     host, _, port = address.rpartition(":")
     try:
         await web.TCPSite(runner, host.strip("[]") or None, int(port)).start()

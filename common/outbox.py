@@ -7,7 +7,7 @@ from protos.paddock.v1 import sequences_pb2
 
 
 class Outbox:
-    """Joins updates until they are taken.
+    """Joins updates until they are taken, in the message that they are sent in.
 
     A reader that is slower than the engine gets fewer, larger messages: per sequence
     there is never more than one update, so what is kept is bounded by the texts
@@ -15,40 +15,48 @@ class Outbox:
     """
 
     def __init__(self) -> None:
+        self._message = sequences_pb2.RunResponse()
         self._pending: dict[int, sequences_pb2.SequenceUpdate] = {}
         self._closed = False
         self._wake = asyncio.Event()
 
+    def update(self, sequence: int) -> sequences_pb2.SequenceUpdate:
+        """Give what is pending for a sequence, for more to be added at once."""
+        update = self._pending.get(sequence)
+        if update is None:
+            update = self._pending[sequence] = self._message.updates.add(sequence=sequence)
+            self._wake.set()
+        return update
+
     def put(self, update: sequences_pb2.SequenceUpdate) -> None:
-        """Add an update, joined with what is pending for its sequence."""
-        pending = self._pending.setdefault(update.sequence, update)
-        if pending is not update:
-            _join(pending, update)
-        self._wake.set()
+        """Add to what is pending for a sequence."""
+        pending = self._pending.get(update.sequence)
+        if pending is None:
+            self.update(update.sequence).MergeFrom(update)
+            return
+        if update.HasField("delta"):
+            append_delta(pending.delta, update.delta)
+        match update.WhichOneof("end"):
+            case "completed":
+                pending.completed.CopyFrom(update.completed)
+            case "failure":
+                pending.failure.CopyFrom(update.failure)
 
     def discard(self, sequence: int) -> None:
         """Forget what is pending for a sequence nobody waits for any more."""
-        self._pending.pop(sequence, None)
+        if update := self._pending.pop(sequence, None):
+            self._message.updates.remove(update)
 
     def close(self) -> None:
         """Let `take` end once everything was taken."""
         self._closed = True
         self._wake.set()
 
-    async def take(self) -> list[sequences_pb2.SequenceUpdate]:
-        """Wait for updates and give all that are pending; none once closed."""
+    async def take(self) -> sequences_pb2.RunResponse | None:
+        """Wait for updates and give all that are pending; None once closed."""
         while not self._pending and not self._closed:
             self._wake.clear()
             await self._wake.wait()
-        taken = list(self._pending.values())
-        self._pending.clear()
+        taken = self._message if self._pending else None
+        self._message, self._pending = sequences_pb2.RunResponse(), {}
         return taken
-
-
-def _join(pending: sequences_pb2.SequenceUpdate, later: sequences_pb2.SequenceUpdate) -> None:
-    if later.HasField("delta"):
-        append_delta(pending.delta, later.delta)
-    if later.HasField("completed"):
-        pending.completed.CopyFrom(later.completed)
-    elif later.HasField("failure"):
-        pending.failure.CopyFrom(later.failure)

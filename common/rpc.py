@@ -62,7 +62,7 @@ _SERVICE_CONFIG: dict[str, Any] = {
                 {"service": "paddock.v1.BlobService", "method": "DeleteManifest"},
             ]
         },
-    ]
+    ],
 }
 BROKEN_STREAM = "Internal error from Core"
 """What gRPC itself says where a stream breaks that is being written."""

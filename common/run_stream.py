@@ -8,7 +8,6 @@ from common.outbox import Outbox
 from protos.paddock.v1 import inference_pb2, sequences_pb2, worker_pb2
 
 S = TypeVar("S", bound=inference_pb2.GenerateRequest | worker_pb2.StartSequence)
-Put = Callable[[sequences_pb2.SequenceUpdate], None]
 
 
 class RunStream(Generic[S]):
@@ -18,12 +17,13 @@ class RunStream(Generic[S]):
     cancelled. Once this process takes no more work, the call ends after the last update.
 
     Args:
-        run: runs a sequence to its end, whatever that is, and puts out what comes of it.
+        run: runs a sequence to its end, whatever that is, and puts what comes of it into the
+            outbox.
         left: set once this process takes no more work.
     """
 
     def __init__(
-        self, run: Callable[[S, Put], Coroutine[Any, Any, None]], left: asyncio.Event
+        self, run: Callable[[S, Outbox], Coroutine[Any, Any, None]], left: asyncio.Event
     ) -> None:
         self._run = run
         self._left = left
@@ -39,8 +39,8 @@ class RunStream(Generic[S]):
             asyncio.create_task(self._leave()),
         ]
         try:
-            while updates := await self._outbox.take():
-                yield sequences_pb2.RunResponse(updates=updates)
+            while response := await self._outbox.take():
+                yield response
         finally:
             running = [*followers, *self._tasks.values()]
             for task in running:
@@ -70,7 +70,7 @@ class RunStream(Generic[S]):
 
     def _start(self, start: S) -> None:
         number = start.sequence
-        task = asyncio.create_task(self._run(start, self._outbox.put))
+        task = asyncio.create_task(self._run(start, self._outbox))
         self._tasks[number] = task
         task.add_done_callback(lambda _: self._tasks.pop(number, None))
 

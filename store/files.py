@@ -1,5 +1,6 @@
 """Files that survive a power cut, and the errors of a file system as ours."""
 
+import ctypes
 import errno
 import fcntl
 import logging
@@ -14,6 +15,7 @@ from common.errors import StoreFailed, StoreFull
 
 logger = logging.getLogger(__name__)
 
+_SYNC_FILE_RANGE_WRITE = 2
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -51,6 +53,17 @@ def write_fully(file: FileIO, data: bytes | bytearray) -> None:
         written = 0
         while written < len(rest):
             written += file.write(rest[written:])
+
+
+def begin_writeback(file: FileIO, offset: int, length: int) -> None:
+    """Have the kernel begin to bring bytes to the disk, so that a later `fsync` waits less.
+
+    Waits for nothing; what goes wrong is for `fsync` to tell (sync_file_range(2)).
+    """
+    sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if sync_file_range:
+        start, size = ctypes.c_int64(offset), ctypes.c_int64(length)
+        sync_file_range(file.fileno(), start, size, _SYNC_FILE_RANGE_WRITE)
 
 
 def sync_folder(folder: Path) -> None:

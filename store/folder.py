@@ -172,9 +172,14 @@ class FolderStore(Store):
         self._manifests.delete(name)
 
     def list_manifests(self) -> Iterator[Manifest]:
-        """Read the files that lie as deep as a name has parts."""
+        """Read the files that lie as deep as a name has parts, each once while it is the same."""
         with store_errors():
             yield from self._manifests.read_all()
+
+    @store_errors()
+    def names_like(self, name: ModelName) -> list[ModelName]:
+        """Look into those folders alone whose names are alike."""
+        return sorted(self._manifests.names_like(name), key=lambda found: found.path)
 
     @contextmanager
     def _lock(self, name: str = ".lock") -> Iterator[None]:

@@ -1,14 +1,17 @@
 """The manifests of a folder store, and the folders that they make and leave behind."""
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.errors import InvalidName, ModelNotFound
 from common.names import ModelName
 from store.files import modification_time, sync_folder
+from store.folder_scan import FolderScan, Version, names_like, version_of
 from store.folder_upload import new_upload_path
 from store.interface import Manifest
+from store.seen_manifests import SeenManifests
 
 _LEVELS = 4  # host, namespace, model, tag
 _LONGEST_FILE_NAME = 255
@@ -19,20 +22,21 @@ _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class FolderManifests:
-    """Manifests as files under `root`; they come into being in `uploads`."""
+    """Manifests as files under `root`; they come into being in `uploads`.
 
-    def __init__(self, root: Path, uploads: Path) -> None:
+    What was listed once is neither listed nor read again until its times change.
+    """
+
+    def __init__(self, root: Path, uploads: Path, clock: Callable[[], int] = time.time_ns) -> None:
         self._root = root
         self._uploads = uploads
+        self._clock = clock
+        self._scan = FolderScan(clock)
+        self._seen: SeenManifests[Version] = SeenManifests()
 
     def read(self, name: ModelName) -> Manifest:
         """Read a manifest whole, with the time of just these bytes."""
-        try:
-            with self._path(name).open("rb") as file:
-                status = os.fstat(file.fileno())
-                return Manifest(name, file.read(), modification_time(status))
-        except _ABSENT:
-            raise _not_found(name) from None
+        return self._read(name)[1]
 
     def write(self, name: ModelName, content: bytes) -> Manifest:
         """Write a manifest aside, then move it into place."""
@@ -65,12 +69,39 @@ class FolderManifests:
                 return
 
     def read_all(self) -> Iterator[Manifest]:
-        """Read all manifests, one at a time."""
-        for path in _files(self._root, _LEVELS):
+        """Give all manifests, one at a time, and read those that are new or have changed."""
+        seen: SeenManifests[Version] = SeenManifests()
+        root = str(self._root)
+        for path in self._scan.files(root, _LEVELS):
             try:
-                yield self.read(ModelName(*path.relative_to(self._root).parts))
-            except (InvalidName, ModelNotFound):  # foreign, or deleted meanwhile
+                yield self._current(f"{root}/{path}", path, seen)
+            except (InvalidName, *_ABSENT, ModelNotFound):  # foreign, or deleted meanwhile
                 continue
+        self._seen = seen
+
+    def names_like(self, name: ModelName) -> Iterator[ModelName]:
+        """Give the names of manifests that differ from a name in case alone."""
+        for parts in names_like(str(self._root), tuple(name.path.split("/"))):
+            yield ModelName(*parts)
+
+    def _current(self, file: str, path: str, seen: SeenManifests[Version]) -> Manifest:
+        version = version_of(file, os.stat(file))  # noqa: PTH116, see `folder_scan`
+        manifest = self._seen.get(version)
+        if manifest is None:
+            version, manifest = self._read(ModelName(*path.split("/")))
+        if version.is_settled(self._clock()):
+            seen.keep(version, manifest)
+        return manifest
+
+    def _read(self, name: ModelName) -> tuple[Version, Manifest]:
+        path = self._path(name)
+        try:
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                manifest = Manifest(name, file.read(), modification_time(status))
+        except _ABSENT:
+            raise _not_found(name) from None
+        return version_of(str(path), status), manifest
 
     def _path(self, name: ModelName) -> Path:
         if len(name.host) > _LONGEST_FILE_NAME:
@@ -91,20 +122,6 @@ class FolderManifests:
                     raise
         for folder in (*self._folders_above(path), self._root):
             sync_folder(folder)
-
-
-def _files(folder: Path, levels: int) -> Iterator[Path]:
-    """Find the files that lie exactly `levels` deep. A folder that cannot be read raises."""
-    try:
-        with os.scandir(folder) as entries:
-            found = [(Path(entry), entry.is_dir()) for entry in entries]
-    except FileNotFoundError:
-        return
-    for path, is_folder in found:
-        if is_folder and levels > 1:
-            yield from _files(path, levels - 1)
-        elif not is_folder and levels == 1:
-            yield path
 
 
 def _not_found(name: ModelName) -> ModelNotFound:

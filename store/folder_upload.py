@@ -9,9 +9,13 @@ from io import FileIO
 from pathlib import Path
 
 from common.errors import StoreFailed
-from store.files import store_errors, write_fully
+from store.files import begin_writeback, store_errors, write_fully
 from store.prefix_hash import PrefixHash
 from store.upload import Upload
+
+# Bytes after which the disk is set to work. Without that it is idle until the last byte has come,
+# and the client waits while all of them are written.
+_WRITEBACK_SIZE = 16 * 1024 * 1024
 
 _NAME = re.compile(r"upload-[0-9a-f]{32}")
 
@@ -50,10 +54,15 @@ class FolderUpload(Upload):
         self._remove = remove
         self._path = path
         self._file = file
+        self._unsynced = 0
 
     @store_errors()
     def _append(self, data: bytes | bytearray) -> None:
         write_fully(self._file, data)
+        self._unsynced += len(data)
+        if self._unsynced >= _WRITEBACK_SIZE:
+            begin_writeback(self._file, self._size - self._unsynced, self._unsynced)
+            self._unsynced = 0
 
     @store_errors()
     def _publish(self, digest: str) -> None:

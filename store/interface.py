@@ -11,7 +11,7 @@ retained before a manifest was written is never newer than that manifest.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -216,4 +216,19 @@ class Store(ABC):
 
         Files whose path is no model name are passed over. A manifest that is there but
         cannot be read raises: to leave it out would make its blobs look like garbage.
+        """
+
+    def known_manifests(self) -> Iterable[Manifest]:
+        """Give every manifest, in no order, at less cost where a listing is slow.
+
+        Whatever a process of ours has answered to be written or deleted is in it, and out of
+        it. What others do to the storage may show later: see the backend.
+        """
+        return self.list_manifests()
+
+    @abstractmethod
+    def names_like(self, name: ModelName) -> list[ModelName]:
+        """Give the names of manifests that differ from a name in upper and lower case alone.
+
+        As current as `known_manifests`, and sorted; `name` itself may be one of them.
         """

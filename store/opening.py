@@ -7,7 +7,6 @@ from urllib.parse import unquote, urlsplit
 from common.errors import InvalidRequest, Unsupported
 from store.folder import FolderStore
 from store.interface import Store
-from store.s3 import S3Store
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{1,254}")  # older servers take more than Amazon
 _PREFIX_PART = re.compile(r"(?!\.{1,2}$)[^\0-\x1f\x7f]+")
@@ -40,8 +39,10 @@ def _file_path(address: str) -> Path:
     return _folder(address, unquote(url.path))
 
 
-def _s3_store(address: str) -> S3Store:
+def _s3_store(address: str) -> Store:
     """Read an address as other S3 tools do: nothing in it is quoted."""
+    from store.s3 import S3Store  # half of the time that the import of this module would take
+
     bucket, _, path = address.removeprefix("s3://").partition("/")
     prefix = path.strip("/")
     parts = prefix.split("/") if prefix else []

@@ -4,6 +4,7 @@
     <prefix>manifests/<host>/<namespace>/<model>/<tag>    a manifest, byte for byte
     <prefix>retained/sha256-<64 hex>                      when a blob was last wanted
     <prefix>uploads/                                      what is not visible yet
+    <prefix>changed/                                      which manifests were written lately
 
 So a copy of such a folder is a store. Objects that it does not know are never touched.
 Any S3 server will do: nothing here relies on conditional writes, on S3's checksums or on
@@ -141,6 +142,7 @@ class S3Store(Store):
         """Abort multipart uploads below the prefix, and remove what else is under `uploads/`."""
         aborted = self._leftovers.remove(idle_since)
         self._wanted.remove_leftovers(idle_since)
+        self._manifests.remove_leftovers(idle_since)
         return aborted
 
     @s3_errors()
@@ -162,6 +164,19 @@ class S3Store(Store):
         """Read the objects whose path has as many parts as a name."""
         with s3_errors():
             yield from self._manifests.read_all()
+
+    @s3_errors()
+    def known_manifests(self) -> list[Manifest]:
+        """Give what was last listed, with all changes that our processes have told since.
+
+        What others have done shows half a minute after it, but not to him who asks first.
+        """
+        return self._manifests.known()
+
+    @s3_errors()
+    def names_like(self, name: ModelName) -> list[ModelName]:
+        """Look among the known ones."""
+        return self._manifests.names_like(name)
 
 
 def _found(blob: Blob | None, digest: str) -> Blob:

@@ -6,8 +6,9 @@ Endpoint, region and credentials are found as every AWS tool finds them: variabl
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -16,6 +17,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader, create_loader
+from botocore.utils import parse_timestamp
 
 if TYPE_CHECKING:  # the types are installed for development alone
     from mypy_boto3_s3.client import S3Client
@@ -51,6 +53,7 @@ def connect(connections: int) -> Connection:
     """
     core = botocore.session.get_session()
     core.register_component("data_loader", _loader())
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_time)
     # What AWS's other tools read; boto3 itself knows AWS_DEFAULT_REGION alone.
     region = os.environ.get("AWS_REGION")
     session = boto3.Session(region_name=region, botocore_session=core)
@@ -68,6 +71,13 @@ def connect(connections: int) -> Connection:
         client = session.client("s3", config=config)
     hasty = Config(read_timeout=_HASTY_TIMEOUT, retries={"total_max_attempts": 1})
     return Connection(client, session.client("s3", config=config.merge(hasty)), credentials)
+
+
+def _parse_time(text: Any) -> datetime:
+    """Read a time as botocore does; those of listings, which are many, in a tenth of its time."""
+    if isinstance(text, str) and text[10:11] == "T" and text.endswith("Z"):
+        return datetime.fromisoformat(text)
+    return parse_timestamp(text)
 
 
 @cache

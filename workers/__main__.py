@@ -47,6 +47,7 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
             conversions=None if simulated else conversions,
             max_engines=settings.max_loaded_models,
             observer=LoadMetrics(server.metrics),
+            sleep_memory=settings.sleep_memory,
         )
         server.metrics.register(WorkerMetrics(models))
         try:
@@ -91,6 +92,8 @@ def _factory(settings: WorkerSettings, *, accelerator: bool) -> VllmFactory | Si
         images=settings.image_limits,
         max_adapters=settings.max_adapters,
         parallelism=settings.parallelism,
+        compiled=settings.cache / "compiled" if accelerator else None,
+        sleeps=settings.sleep_memory > 0,
     )
 
 

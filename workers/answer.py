@@ -14,7 +14,8 @@ from workers.output.thinking import Thought
 from workers.segments import Mark, Segments
 from workers.slot import ReadyEngine
 
-Send = Callable[[generation_pb2.Delta], None]
+GiveDelta = Callable[[], generation_pb2.Delta]
+"""Gives the delta to which something is added at once."""
 
 _STOP = generation_pb2.FINISH_REASON_STOP
 _ID_LETTERS = string.ascii_lowercase + string.digits
@@ -40,7 +41,7 @@ class Answer:
         prompt: Prompt,
         generation: generation_pb2.Generation,
         reader: Reader | None,
-        send: Send,
+        delta: GiveDelta,
         recorded: Sequence[int] = (),
     ) -> None:
         if reader and reader.special_tokens:
@@ -49,7 +50,7 @@ class Answer:
         self.reason = generation_pb2.FINISH_REASON_UNSPECIFIED
         self._ready = ready
         self._reader = reader
-        self._send = send
+        self._delta = delta
         self._formatted = _has_format(generation)
         self._tools = bool(generation.chat.tools_json)
         self._called = False
@@ -79,10 +80,11 @@ class Answer:
                 self._note(step)
                 tokens = self.segments.take_tokens(self._owed)
                 if step.text or step.logprobs or tokens:
-                    delta = generation_pb2.Delta(
-                        content=step.text, logprobs=step.logprobs, tokens=tokens
-                    )
-                    self._send(delta)
+                    delta = self._delta()
+                    delta.content += step.text
+                    delta.tokens.extend(tokens)
+                    if step.logprobs:
+                        delta.logprobs.extend(step.logprobs)
 
     async def _read_to_the_end(self, reader: Reader) -> None:
         async with aclosing(self.segments.run()) as steps:
@@ -161,30 +163,29 @@ class Answer:
     def _tell_tokens(self) -> None:
         """Send the tokens that no delta has taken along."""
         if tokens := self.segments.take_tokens(self._owed + len(self._logprobs)):
-            self._send(generation_pb2.Delta(tokens=tokens))
+            self._delta().tokens.extend(tokens)
 
     def _hand_on(self, parsed: Parsed, *, flush: bool = False) -> None:
         """Send what there is, calls in a delta of their own; `flush`: log probabilities too."""
         self._thought |= bool(parsed.thinking)
         if parsed.thinking or parsed.content:
-            self._send_with_logprobs(
-                generation_pb2.Delta(thinking=parsed.thinking, content=parsed.content)
-            )
+            delta = self._delta_with_tokens()
+            delta.thinking += parsed.thinking
+            delta.content += parsed.content
         if parsed.calls:
             self._called = True
-            calls = [
-                generation_pb2.ToolCall(id=_new_id(), name=call.name, arguments_json=call.arguments)
-                for call in parsed.calls
-            ]
-            self._send_with_logprobs(generation_pb2.Delta(tool_calls=calls))
+            delta = self._delta_with_tokens()
+            for call in parsed.calls:
+                delta.tool_calls.add(id=_new_id(), name=call.name, arguments_json=call.arguments)
         if flush and self._logprobs:
-            self._send_with_logprobs(generation_pb2.Delta())
+            self._delta_with_tokens()
 
-    def _send_with_logprobs(self, delta: generation_pb2.Delta) -> None:
+    def _delta_with_tokens(self) -> generation_pb2.Delta:
+        delta = self._delta()
         delta.logprobs.extend(self._logprobs)
         self._logprobs.clear()
         delta.tokens.extend(self.segments.take_tokens(self._owed))
-        self._send(delta)
+        return delta
 
 
 def _has_format(generation: generation_pb2.Generation) -> bool:

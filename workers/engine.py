@@ -37,6 +37,16 @@ class Occupancy:
 
 
 @dataclass(frozen=True)
+class Rest:
+    """What an engine takes while it sleeps, in bytes."""
+
+    host: int = 0
+    """Of the machine's memory, for its weights; 0: it cannot sleep."""
+    accelerator: int = 0
+    """Of the memory that the budget is about."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """How an engine will be started, decided before anything is allocated."""
 
@@ -54,6 +64,8 @@ class Plan:
     """The largest that an adapter may have; 0: the engine takes none."""
     max_adapters: int = 0
     """Adapters that run at once."""
+    asleep: Rest = Rest()
+    """What it will take while it sleeps."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,7 @@ class Timing:
     """From the first token to the end."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Step:
     """What the engine added to one sequence since the step before."""
 
@@ -170,6 +182,22 @@ class Engine(PromptEngine, Protocol):
 
         Raises:
             CapabilityMissing: the model does not embed.
+            WorkerLost: the engine died.
+        """
+
+    async def sleep(self) -> None:
+        """Give the accelerator's memory back, but keep the weights; nothing may run.
+
+        Called only where the plan says that it can.
+
+        Raises:
+            WorkerLost: the engine died.
+        """
+
+    async def wake(self) -> None:
+        """Be as before it slept, but for what was in its caches.
+
+        Raises:
             WorkerLost: the engine died.
         """
 

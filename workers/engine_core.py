@@ -10,7 +10,7 @@ from vllm.distributed.parallel_state import get_pp_group
 from vllm.platforms import current_platform
 
 from workers.batch_invariance import attend_whole_contexts, multiply_in_pairs
-from workers.engine_process import prepare_process
+from workers.engine_process import note_process, prepare_process
 from workers.lifeline import end_with
 from workers.lora.cpu import use_own_multiplication
 from workers.structured_output import use_continuing_manager
@@ -35,8 +35,11 @@ class EngineWorker(_Base):
 
     def __init__(self, vllm_config: Any, *arguments: Any, **named: Any) -> None:
         executor = vllm_config.parallel_config.distributed_executor_backend
-        if executor == "uni" and "workers.fork_server" not in sys.modules:
-            raise RuntimeError("the engine was not forked from the worker's fork server")
+        self._alone = executor == "uni"
+        if self._alone:
+            if "workers.fork_server" not in sys.modules:
+                raise RuntimeError("the engine was not forked from the worker's fork server")
+            note_process(vllm_config.instance_id)
         if executor == "mp":
             end_with(os.getppid())
         if executor != "ray":  # which looks after its actors, and tells their failures
@@ -54,6 +57,9 @@ class EngineWorker(_Base):
             attend_whole_contexts(os.environ, self._key_heads(), self._threads)
             use_own_multiplication()
         super().init_device()
+        if self._alone:
+            # Where processes would have met; vLLM leaves one of these behind for each engine.
+            Path(self.distributed_init_method.removeprefix("file://")).unlink(missing_ok=True)
 
     def _key_heads(self) -> int:
         heads: int = self.vllm_config.model_config.get_num_kv_heads(self.parallel_config)

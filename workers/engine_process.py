@@ -1,4 +1,4 @@
-"""What every process of an engine is prepared with: it tells why it failed, and Ctrl-C."""
+"""What every process of an engine is prepared with, and the files in which it tells of itself."""
 
 import logging
 import os
@@ -8,10 +8,24 @@ from pathlib import Path
 from workers.vllm_environment import FAILURES_VARIABLE
 
 
+def reason_file(instance: str) -> Path:
+    """Give where the engine that vLLM calls `instance` says why it failed."""
+    return Path(os.environ[FAILURES_VARIABLE]) / instance
+
+
+def process_file(instance: str) -> Path:
+    """Give where that engine notes its process, by number, until it has started."""
+    return reason_file(instance).with_suffix(".process")
+
+
+def note_process(instance: str) -> None:
+    """Note that this is the engine's own process."""
+    process_file(instance).write_text(str(os.getpid()))
+
+
 def prepare_process(instance: str) -> None:
     """Prepare a process of the engine that vLLM calls `instance`."""
-    reason = Path(os.environ[FAILURES_VARIABLE]) / instance
-    logging.getLogger("vllm").addHandler(_FailureFile(reason))
+    logging.getLogger("vllm").addHandler(_FailureFile(reason_file(instance)))
     # Ctrl-C reaches the whole group; whether an engine stops is its worker's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+from common.errors import NoRoom
 from workers.lora.sharing import EngineKey
 from workers.residents import Holding, Residents, Room, choose_victims
+from workers.sleepers import Sleepers
 from workers.slot import READY, UNLOADING, Slot
 
 
@@ -15,7 +18,9 @@ class EngineRoom:
         slots: all engines, in whatever state.
         residents: who uses them.
         room: what they may take together.
+        sleepers: engines that keep a part of their memory until they end.
         drop: begins to end an idle engine; its slot's `gone` tells when the memory is free.
+        give_way: the same, but that the engine may sleep.
     """
 
     def __init__(
@@ -23,12 +28,16 @@ class EngineRoom:
         slots: Mapping[EngineKey, Slot],
         residents: Residents,
         room: Room,
+        sleepers: Sleepers,
         drop: Callable[[Slot], None],
+        give_way: Callable[[Slot], None],
     ) -> None:
         self._slots = slots
         self._residents = residents
         self._room = room
+        self._sleepers = sleepers
         self._drop = drop
+        self._give_way = give_way
         self._admission = asyncio.Lock()
 
     async def take(self, slot: Slot, memory: int) -> None:
@@ -63,12 +72,24 @@ class EngineRoom:
             if not leaving:
                 admitted = [slot for slot in self._slots.values() if slot.admitted]
                 holdings = [self._holding(slot) for slot in admitted]
-                leaving = [self._slots[it] for it in choose_victims(holdings, need, self._room)]
+                try:
+                    leaving = [self._slots[it] for it in choose_victims(holdings, need, self._left)]
+                except NoRoom:
+                    choose_victims(holdings, need, self._room)  # or nothing would be enough
+                    if not await self._sleepers.end_one():
+                        raise
+                    continue
             if not leaving:
                 return
             for slot in leaving:
-                self._drop(slot)
+                self._give_way(slot)
             await asyncio.gather(*(slot.gone.wait() for slot in leaving))
+
+    @property
+    def _left(self) -> Room:
+        """What those that are awake may take."""
+        memory = self._room.memory - self._sleepers.accelerator_memory
+        return replace(self._room, memory=memory)
 
     def _holding(self, slot: Slot) -> Holding:
         residents = self._residents.of(slot.key)

@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Protocol
 
 from common.changes import Changes
-from common.errors import Interrupted, NoRoom, OutOfMemory, PaddockError
+from common.errors import Interrupted, NoRoom, OutOfMemory, PaddockError, WorkerLost
 from protos.paddock.v1 import model_pb2
 from workers.cache_entry import HeldFolder
 from workers.cache_room import own_bytes
@@ -15,24 +14,15 @@ from workers.engine_room import EngineRoom
 from workers.files import Files
 from workers.gguf.conversions import Conversions
 from workers.gguf.paths import is_gguf_path
-from workers.load_watcher import LoadWatcher
+from workers.load_watcher import LoadObserver, LoadWatcher
 from workers.lora.applied import AppliedAdapters
 from workers.lora.sharing import EngineKey, choose_engine, wanted_engine
 from workers.residents import Resident, Residents, Room
+from workers.sleepers import Sleeper, Sleepers
 from workers.slot import LOADING, READY, UNLOADING, ReadyEngine, Slot
 from workers.uses import LEAVING
 
 logger = logging.getLogger(__name__)
-
-
-class LoadObserver(Protocol):
-    """Is told of each load's end."""
-
-    def loaded(self, seconds: float) -> None:
-        """One took so long."""
-
-    def not_loaded(self, reason: str) -> None:
-        """One failed, or was ended; the reason is an error's."""
 
 
 class Engines:
@@ -62,7 +52,10 @@ class Engines:
         self._conversions = conversions
         self._observer = observer
         self._slots: dict[EngineKey, Slot] = {}
-        self._room = EngineRoom(self._slots, residents, room, self._drop)
+        self.sleepers = Sleepers(room.asleep)
+        self._room = EngineRoom(
+            self._slots, residents, room, self.sleepers, self._drop, self._give_way
+        )
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[Slot]:
@@ -119,6 +112,7 @@ class Engines:
         for slot in self:
             self._close(slot)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.sleepers.aclose()
 
     async def _loaded(self, resident: Resident) -> tuple[ReadyEngine, Slot]:
         spec = resident.spec
@@ -174,13 +168,37 @@ class Engines:
                 self._observer.not_loaded(type(error).__name__)
 
     async def _start(self, slot: Slot) -> Engine:
+        if engine := await self._wake(slot):
+            return engine
         slot.folder = await self._fetch(slot.spec, LoadWatcher(slot, self._changes.announce))
         folder = slot.folder.path
         slot.fetched, slot.total, slot.starting = slot.size, None, True
         plan = await asyncio.to_thread(self._factory.plan, slot.spec, folder, self._budget)
+        slot.asleep = plan.asleep
         await self._room.take(slot, plan.memory)
         self._changes.announce()
         return await self._factory.start(slot.spec, folder, plan)
+
+    async def _wake(self, slot: Slot) -> Engine | None:
+        """Give an engine that slept, in its place among the others; None without one."""
+        with self.sleepers.taken(slot.key) as sleeper:
+            if sleeper is None:
+                return None
+            slot.fetched, slot.starting = slot.size, True
+            await self._room.take(slot, sleeper.memory - sleeper.rest.accelerator)
+            slot.folder, slot.asleep, slot.memory = sleeper.folder, sleeper.rest, sleeper.memory
+        try:
+            await sleeper.engine.wake()
+        except WorkerLost:
+            logger.warning("the engine of %s died in its sleep", slot.spec.name)
+            await sleeper.engine.aclose()
+            sleeper.folder.release()
+            slot.folder, slot.memory, slot.admitted, slot.starting = None, 0, False, False
+            return None
+        except BaseException:
+            await sleeper.engine.aclose()
+            raise
+        return sleeper.engine
 
     async def _fetch(self, spec: model_pb2.ModelSpec, watcher: LoadWatcher) -> HeldFolder:
         """Bring a model's files; where the disk has no room, idle models let theirs go."""
@@ -192,8 +210,9 @@ class Engines:
                     spec.weights, spec.files, watcher.fetched, name=spec.name
                 )
             except NoRoom:
-                if not await self._room.evict_one(_fills_disk):
-                    raise
+                if await self._room.evict_one(_fills_disk) or await self.sleepers.end_one():
+                    continue
+                raise
 
     def _end_load(self, slot: Slot) -> None:
         """End a load; who wants the model from now on waits for `gone`."""
@@ -206,21 +225,40 @@ class Engines:
         self._residents.remove_idle(slot.key)
         self._close(slot)
 
-    def _close(self, slot: Slot) -> None:
+    def _give_way(self, slot: Slot) -> None:
+        """Let an engine make room for another: it sleeps, where it can, or ends."""
+        self._residents.remove_idle(slot.key)
+        self._close(slot, sleeps=True)
+
+    def _close(self, slot: Slot, *, sleeps: bool = False) -> None:
         """Begin to end an engine; `slot.gone` tells when its memory is free."""
         if slot.state == READY and slot.engine:
             slot.state = UNLOADING
-            self._spawn(self._end(slot, slot.engine))
+            self._spawn(self._end(slot, slot.engine, sleeps=sleeps))
             self._changes.announce()
 
-    async def _end(self, slot: Slot, engine: Engine) -> None:
+    async def _end(self, slot: Slot, engine: Engine, *, sleeps: bool) -> None:
         try:
+            if sleeps and await self._sleep(slot, engine):
+                return
             await engine.aclose()
             logger.info("unloaded %s", slot.spec.name)
         except Exception:
             logger.exception("the engine of %s did not end in good order", slot.spec.name)
         finally:
             self._forget(slot)
+
+    async def _sleep(self, slot: Slot, engine: Engine) -> bool:
+        assert slot.folder is not None
+        sleeper = Sleeper(engine, slot.folder, slot.asleep, slot.memory)
+        try:
+            if not await self.sleepers.put(slot.key, sleeper):
+                return False
+        except WorkerLost:
+            return False
+        slot.folder = None  # it is the sleeper's from now on
+        logger.info("%s sleeps", slot.spec.name)
+        return True
 
     async def _watch(self, slot: Slot, engine: Engine) -> None:
         """Drop a model whose engine died: the next request loads it again."""

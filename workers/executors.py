@@ -7,13 +7,14 @@ from vllm.lora.request import LoRARequest
 from vllm.v1.executor import Executor
 from vllm.v1.executor.multiproc_executor import MultiprocExecutor
 
-from workers.engine_process import prepare_process
+from workers.engine_process import note_process, prepare_process
 
 
 class OfSeveral(Executor):
     """What they have in common: the engine's process computes nothing itself."""
 
     def _init_executor(self) -> None:
+        note_process(self.vllm_config.instance_id)
         prepare_process(self.vllm_config.instance_id)
         super()._init_executor()  # type: ignore[safe-super]
 

@@ -1,8 +1,19 @@
-"""Noting how far a load is, for those who ask what the worker does."""
+"""Noting how far a load is, and how it ended, for those who ask what the worker does."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from workers.slot import Slot
+
+
+class LoadObserver(Protocol):
+    """Is told of each load's end."""
+
+    def loaded(self, seconds: float) -> None:
+        """One took so long."""
+
+    def not_loaded(self, reason: str) -> None:
+        """One failed, or was ended; the reason is an error's."""
 
 
 class LoadWatcher:

@@ -49,6 +49,9 @@ class WorkerMetrics(Collector):
         models = self._models
         loaded = sum(slot.state == READY for slot in models.engines)
         yield _gauge("loaded_models", "Models whose engine is ready", loaded)
+        sleepers = models.engines.sleepers
+        yield _gauge("sleeping_models", "Models that left the GPU to others", len(sleepers))
+        yield _gauge("sleeping_memory_bytes", "RAM that these take", sleepers.host_memory)
         yield _gauge("memory_used_bytes", "Memory that engines take of the budget", models.memory)
         yield _gauge("memory_budget_bytes", "Memory that engines may take", models.budget)
 

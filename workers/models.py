@@ -9,9 +9,10 @@ from common.changes import Changes
 from common.errors import Interrupted
 from protos.paddock.v1 import model_pb2
 from workers.engine import EngineFactory
-from workers.engines import Engines, LoadObserver
+from workers.engines import Engines
 from workers.files import Files
 from workers.gguf.conversions import Conversions
+from workers.load_watcher import LoadObserver
 from workers.residents import Resident, Residents, Room
 from workers.slot import UNLOADING, ReadyEngine, Slot
 from workers.uses import LEAVING, Uses
@@ -36,11 +37,12 @@ class Models:
         conversions: Conversions | None = None,
         max_engines: int = 0,
         observer: LoadObserver | None = None,
+        sleep_memory: int = 0,
     ) -> None:
         self.budget = budget
         self.residents = Residents(keep_alive)
         self.changes = Changes()
-        room = Room(budget, max_engines)
+        room = Room(budget, max_engines, sleep_memory)
         self.engines = Engines(
             factory, files, self.residents, self.changes, clock, room, conversions, observer
         )
@@ -54,7 +56,8 @@ class Models:
     @property
     def memory(self) -> int:
         """Bytes taken from the budget."""
-        return sum(slot.memory for slot in self.engines)
+        asleep = self.engines.sleepers.accelerator_memory
+        return sum(slot.memory for slot in self.engines) + asleep
 
     @asynccontextmanager
     async def use(

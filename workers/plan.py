@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.errors import InvalidModel, OutOfMemory
-from workers.engine import DType, Plan
+from workers.engine import DType, Plan, Rest
 from workers.lora.memory import adapter_bytes
 from workers.parallelism import Parallelism
 
@@ -51,6 +51,7 @@ def plan_engine(
     lora_rank: int = 0,
     max_adapters: int = 0,
     parallelism: Parallelism = Parallelism(),  # noqa: B008
+    sleeps: bool = False,
 ) -> Plan:
     """Plan an engine for a model with this `config.json` and `weights` bytes of files.
 
@@ -65,7 +66,8 @@ def plan_engine(
     """
     text = text_config(config)
     overhead = _OVERHEAD[accelerator] + (_VISION_OVERHEAD if vision else 0)
-    fixed = weights + overhead * parallelism.size
+    others = overhead * parallelism.size
+    fixed = weights + others
     quantized = bool(config.get("quantization_config") or text.get("quantization_config"))
     dtype = "auto" if accelerator else _cpu_type(_type_name(text), quantized=quantized)
     if lora_rank:
@@ -92,6 +94,7 @@ def plan_engine(
         context_length=min(window, cache // per_token) if window < own else None,
         lora_rank=lora_rank,
         max_adapters=max_adapters if lora_rank else 0,
+        asleep=Rest(fixed - others, others) if sleeps else Rest(),
     )
 
 

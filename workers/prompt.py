@@ -20,6 +20,8 @@ from workers.window import refuse_hopeless
 
 # Bytes of a request whose prompt takes a noticeable time to make.
 _LARGE = 500_000
+# Of one whose prompt should take none.
+_SMALL = 1_000
 
 
 async def make_prompt(
@@ -31,8 +33,15 @@ async def make_prompt(
     """
     costly = generation.own_template or generation.ByteSize() > _LARGE
     return await ready.render(
-        lambda tokenizer: render(ready.engine, spec, generation, tokenizer), costly=costly
+        lambda tokenizer: render(ready.engine, spec, generation, tokenizer),
+        small=is_small(generation),
+        costly=costly,
     )
+
+
+def is_small(generation: Generation) -> bool:
+    """Tell whether a request should not take any time before it is computed."""
+    return generation.ByteSize() <= _SMALL and not generation.own_template
 
 
 async def show_prompt(

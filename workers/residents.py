@@ -133,6 +133,8 @@ class Room:
     """Bytes."""
     engines: int = 0
     """How many there may be; 0: any number."""
+    asleep: int = 0
+    """Bytes of the machine's memory for those that sleep, which are not counted otherwise."""
 
 
 def choose_victims(holdings: Iterable[Holding], need: int, room: Room) -> list[EngineKey]:

@@ -151,10 +151,11 @@ class Segments:
                 async with aclosing(self._engine.generate(run.prompt, generation)) as steps:
                     async for step in steps:
                         self._add(step, run)
-                        full = step.reason == _LENGTH and self.answered < self._most
-                        ended = bool(step.reason) and not (shifts and full)
-                        goes_on = bool(step.reason) and not ended
-                        yield replace(step, reason=_NO_REASON) if goes_on else step
+                        if step.reason:
+                            full = step.reason == _LENGTH and self.answered < self._most
+                            ended = not (shifts and full)
+                            step = step if ended else replace(step, reason=_NO_REASON)
+                        yield step
                         if run.came < len(run.prompt.generated):
                             await asyncio.sleep(0)  # others have their turns meanwhile
             finally:

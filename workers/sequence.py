@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable
 
 from common.errors import Internal, PaddockError
+from common.outbox import Outbox
 from protos.paddock.v1 import generation_pb2, worker_pb2
 from workers.answer import Answer
 from workers.models import Models
@@ -14,15 +14,14 @@ from workers.segments import Segments
 
 logger = logging.getLogger(__name__)
 
-Put = Callable[[worker_pb2.SequenceUpdate], None]
-
 
 class Sequence:
-    """Runs one sequence and puts out what each engine step adds to it."""
+    """Runs one sequence and puts what each engine step adds to it into the outbox."""
 
-    def __init__(self, start: worker_pb2.StartSequence, put: Put) -> None:
+    def __init__(self, start: worker_pb2.StartSequence, outbox: Outbox) -> None:
         self._start = start
-        self._put = put
+        self._number = start.sequence
+        self._outbox = outbox
         self._started = time.monotonic_ns()
         self._load_duration = 0
         self._untold: Segments | None = None  # whose first usage is yet to be told
@@ -44,23 +43,24 @@ class Sequence:
             self._load_duration = time.monotonic_ns() - self._started
             prompt = await make_prompt(ready, start.spec, generation)
             reader = await make_reader(ready, start.spec, generation, prompt)
-            answer = Answer(ready, prompt, generation, reader, self._send, start.tokens)
+            answer = Answer(ready, prompt, generation, reader, self._delta, start.tokens)
             self._untold = answer.segments
             await answer.run()
             self._complete(answer)
 
-    def _send(self, delta: generation_pb2.Delta) -> None:
+    def _delta(self) -> generation_pb2.Delta:
+        delta = self._outbox.update(self._number).delta
         if self._untold:
             delta.usage.CopyFrom(self._first_usage(self._untold))
             self._untold = None
-        self._put(worker_pb2.SequenceUpdate(sequence=self._start.sequence, delta=delta))
+        return delta
 
     def _complete(self, answer: Answer) -> None:
         completed = generation_pb2.Completed(reason=answer.reason, usage=self._usage(answer))
         generation = self._start.generation
         if generation.HasField("completion") and not generation.completion.raw:
             completed.context.extend(answer.segments.held)
-        self._put(worker_pb2.SequenceUpdate(sequence=self._start.sequence, completed=completed))
+        self._outbox.update(self._number).completed.CopyFrom(completed)
 
     def _first_usage(self, segments: Segments) -> generation_pb2.Usage:
         return generation_pb2.Usage(
@@ -82,4 +82,4 @@ class Sequence:
 
     def _fail(self, error: PaddockError) -> None:
         failure = generation_pb2.Failure(reason=error.reason(), message=error.message)
-        self._put(worker_pb2.SequenceUpdate(sequence=self._start.sequence, failure=failure))
+        self._outbox.update(self._number).failure.CopyFrom(failure)

@@ -9,11 +9,13 @@ from typing import Any
 
 import grpc
 
+from common.outbox import Outbox
+from common.run_stream import RunStream
 from protos.paddock.v1 import generation_pb2, inference_pb2, worker_pb2, worker_pb2_grpc
 from workers.embedding import embed
 from workers.models import Models
 from workers.prompt import show_prompt
-from workers.run import RunStream
+from workers.sequence import Sequence
 from workers.status import describe, worker_identity
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -88,7 +90,12 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
     async def Run(
         self, request_iterator: AsyncIterator[worker_pb2.RunRequest], context: _Context
     ) -> AsyncIterator[worker_pb2.RunResponse]:
-        responses = RunStream(self._models).responses(request_iterator)
+        models = self._models
+
+        async def run(start: worker_pb2.StartSequence, outbox: Outbox) -> None:
+            await Sequence(start, outbox).run(models)
+
+        responses = RunStream(run, models.drained).responses(request_iterator)
         if call := asyncio.current_task():
             self._streams.add(call)
             call.add_done_callback(self._streams.discard)

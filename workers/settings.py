@@ -61,6 +61,9 @@ class WorkerSettings(ServiceSettings):
     distributed_executor: Literal["mp", "ray"] | None = None
     """What runs engines on several GPUs: mp, or ray for those of other machines. Unset: mp."""
 
+    sleep_memory: ByteSize = ByteSize(0)
+    """RAM for models on a GPU that gave way to others, such as 64GiB; 0: they are ended."""
+
     keep_alive: Annotated[str, AfterValidator(_check_keep_alive)] = "5m"
     """How long a model stays after its last request; negative: for ever."""
 
@@ -102,6 +105,12 @@ class WorkerSettings(ServiceSettings):
 
     simulated_load_time: Duration = "1s"
     """How long the start of a simulated engine takes."""
+
+    simulated_wake_time: Duration = "100ms"
+    """How long a simulated engine that slept takes to wake."""
+
+    simulated_rest: ByteSize = ByteSize(0)
+    """Memory of the budget that a simulated engine keeps while it sleeps."""
 
     simulated_memory: ByteSize = ByteSize(0)
     """Memory that a model on a simulated engine takes; 0: as much as its files."""
@@ -147,6 +156,8 @@ class WorkerSettings(ServiceSettings):
             sequence_time=seconds(self.simulated_sequence_time),
             prompt_time=seconds(self.simulated_prompt_time),
             load_time=seconds(self.simulated_load_time),
+            wake_time=seconds(self.simulated_wake_time),
+            rest=self.simulated_rest,
             memory=self.simulated_memory,
             answer_length=self.simulated_answer_length,
             cache=self.simulated_cache,

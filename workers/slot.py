@@ -1,16 +1,18 @@
 """One engine and its life: loading, ready, unloading."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from common.durations import SECOND
 from protos.paddock.v1 import model_pb2, worker_pb2
 from workers.cache_entry import HeldFolder
-from workers.engine import Engine, Tokenizer
+from workers.engine import Engine, Rest, Tokenizer
 from workers.lora.sharing import EngineKey, wanted_engine
 
 if TYPE_CHECKING:
@@ -22,12 +24,18 @@ LOADING = worker_pb2.WorkerModel.STATE_LOADING
 READY = worker_pb2.WorkerModel.STATE_READY
 UNLOADING = worker_pb2.WorkerModel.STATE_UNLOADING
 
+# What the event loop does itself; the way to a thread and back takes a third of that.
+_QUICK_SECONDS = 0.001
+
 
 class RenderThreads:
     """The threads on which an engine's prompts are made.
 
     There is one for what takes no time, and one for what may take long. Each has a tokenizer
     of its own, which no two threads may use at once. They end with this object.
+
+    A `small` prompt is made by the event loop itself, without the way to a thread and back, as
+    long as the last of its kind took less than a millisecond.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -35,16 +43,36 @@ class RenderThreads:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="render")
         self._costly = ThreadPoolExecutor(max_workers=1, thread_name_prefix="render-costly")
         self._copied: asyncio.Task[Tokenizer] | None = None
+        self._in_use = Lock()
+        self._quick = False
 
-    async def render(self, make: Callable[[Tokenizer], T], *, costly: bool = False) -> T:
+    async def render(
+        self, make: Callable[[Tokenizer], T], *, small: bool = False, costly: bool = False
+    ) -> T:
         """Make something with the tokenizer, after all of its kind who asked before."""
         loop = asyncio.get_running_loop()
+        if small and self._quick and self._in_use.acquire(blocking=False):
+            try:
+                return self._timed(make)
+            finally:
+                self._in_use.release()
         if not costly:
-            return await loop.run_in_executor(self._thread, make, self._engine.tokenizer)
+            return await loop.run_in_executor(self._thread, self._make, make, small)
         if self._copied is None:
             self._copied = asyncio.create_task(self.render(deepcopy))
         tokenizer = await asyncio.shield(self._copied)
         return await loop.run_in_executor(self._costly, make, tokenizer)
+
+    def _make(self, make: Callable[[Tokenizer], T], small: bool) -> T:
+        with self._in_use:
+            return self._timed(make) if small else make(self._engine.tokenizer)
+
+    def _timed(self, make: Callable[[Tokenizer], T]) -> T:
+        began = time.monotonic()
+        try:
+            return make(self._engine.tokenizer)
+        finally:
+            self._quick = time.monotonic() - began < _QUICK_SECONDS
 
 
 class ReadyEngine:
@@ -72,6 +100,8 @@ class Slot:
     admitted: bool = False
     """It has its place among the engines, and its memory."""
     engine: Engine | None = None
+    asleep: Rest = field(default_factory=Rest)
+    """What the engine would take if it slept."""
     folder: HeldFolder | None = None
     """The model's files, held until the engine is gone."""
     adapters: "AppliedAdapters | None" = None

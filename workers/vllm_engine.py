@@ -9,7 +9,6 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 from typing import cast
 
@@ -17,8 +16,9 @@ from vllm.exceptions import VLLMClientError
 from vllm.inputs.engine import MultiModalInput, TokensInput, tokens_input
 from vllm.lora.request import LoRARequest
 from vllm.pooling_params import PoolingParams
+from vllm.v1.engine import EngineCoreRequest
 from vllm.v1.engine.async_llm import AsyncLLM
-from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+from vllm.v1.engine.exceptions import EngineDeadError
 
 from common.errors import CapabilityMissing, InvalidRequest, LoadFailed, WorkerLost
 from protos.paddock.v1 import generation_pb2
@@ -29,15 +29,16 @@ from workers.parallelism import Parallelism
 from workers.sampling import sampling_params
 from workers.tasks import run_all
 from workers.token_bytes import TokenBytes
+from workers.vllm_arguments import engine_arguments
 from workers.vllm_continuation import Continuation
 from workers.vllm_images import PromptImages, sees_images
-from workers.vllm_start import death_reason, engine_arguments, forget_failures, start
+from workers.vllm_outputs import Outputs
+from workers.vllm_start import death_reason, end, start
 from workers.vllm_statistics import occupancy
 from workers.vllm_steps import StepReader
 
 logger = logging.getLogger(__name__)
 
-_SHUTDOWN_SECONDS = 5.0
 _HEALTH_INTERVAL = 0.1
 
 
@@ -58,7 +59,7 @@ class VllmEngine:
         self._limits = limits
         self._pooling = pooling
         self._images = images
-        self._numbers = count()
+        self._outputs = Outputs(llm)
         self._adapter: LoRARequest | None = None
         self._adapter_numbers: dict[str, int] = {}
 
@@ -77,7 +78,7 @@ class VllmEngine:
     ) -> "VllmEngine":
         """Start the engine's process with the model in `folder`.
 
-        Cancelled, it waits for the start to end, then ends the engine.
+        Cancelled, it ends that process.
 
         Raises:
             LoadFailed: vLLM refused the model, or died of it.
@@ -92,20 +93,10 @@ class VllmEngine:
             max_images=images.images,
             parallelism=parallelism,
         )
-        starting = asyncio.create_task(asyncio.to_thread(start, arguments))
-        cancelled = False
-        while not starting.done():
-            try:
-                await asyncio.wait({starting})
-            except asyncio.CancelledError:
-                cancelled = True
-        llm = starting.result()
+        llm = await start(arguments)
         limits = Limits(llm.model_config.max_model_len, max_sequences, accelerator)
         sight = PromptImages(llm, images) if sees_images(llm) and not pooling else None
         engine = cls(llm, name, limits, pooling=pooling, images=sight)
-        if cancelled:
-            await engine.aclose()
-            raise asyncio.CancelledError
         await engine._try_out()
         return engine
 
@@ -165,31 +156,36 @@ class VllmEngine:
             raise CapabilityMissing(f'"{self._name}" does not support generate')
         with _engine_errors():
             async with self._input(prompt) as given:
-                tokens, window = len(given["prompt_token_ids"]), self._limits.context_length
-                parameters = sampling_params(
-                    generation, tokens, window, accelerator=self._limits.accelerator
-                )
-                parameters.skip_special_tokens = not prompt.special_tokens
-                reader = StepReader(tokens, self._logprobs(prompt, generation))
-                answer: Continuation | None = None
-                if prompt.generated:
-                    answer = Continuation(self._llm, given, prompt.generated, parameters)
-                    for again in answer.again():
-                        yield reader.read(again, None)
-                    if answer.ended:
+                request = await self._request(given, prompt, generation)
+                reader = StepReader(self.tokenizer, request, self._logprobs(prompt, generation))
+                answer = Continuation(given, request, prompt.generated)
+                for again in answer.again():
+                    yield (step := reader.read(again, None))
+                    if step.reason:
                         return
-                    given, parameters = answer.rest()
-                number = f"sequence-{next(self._numbers)}"
-                outputs = self._llm.generate(given, parameters, number, lora_request=self._adapter)
-                async with aclosing(outputs):
-                    async for output in outputs:
-                        added = output.outputs[0]
-                        if answer is None:
-                            yield reader.read(added, output.metrics)
-                        elif completion := answer.follow(added):
-                            yield reader.read(completion, output.metrics)
-                            if answer.ended:
-                                return
+                if prompt.generated:
+                    request = await self._outputs.make_request(*answer.rest(), self._adapter)
+                async with self._outputs.run(request) as run:
+                    ended = False
+                    while not ended:
+                        output, at = await run.next()
+                        if answer.follow(output):
+                            step = reader.read(output, at)
+                            ended = bool(step.reason)
+                            yield step
+
+    async def _request(
+        self,
+        given: TokensInput | MultiModalInput,
+        prompt: Prompt,
+        generation: generation_pb2.Generation,
+    ) -> EngineCoreRequest:
+        tokens, limits = len(given["prompt_token_ids"]), self._limits
+        parameters = sampling_params(
+            generation, tokens, limits.context_length, accelerator=limits.accelerator
+        )
+        parameters.skip_special_tokens = not prompt.special_tokens
+        return await self._outputs.make_request(given, parameters, self._adapter)
 
     def _logprobs(
         self, prompt: Prompt, generation: generation_pb2.Generation
@@ -242,18 +238,28 @@ class VllmEngine:
     async def _embed(self, prompt: list[int]) -> list[float]:
         parameters = PoolingParams(task="embed", use_activation=False)
         with _engine_errors():
-            outputs = self._llm.encode(
-                tokens_input(prompt), parameters, f"input-{next(self._numbers)}"
-            )
-            async with aclosing(outputs):
-                async for output in outputs:
-                    vector: list[float] = output.outputs.data.tolist()
+            request = await self._outputs.make_request(tokens_input(prompt), parameters)
+            async with self._outputs.run(request) as run:
+                output, _ = await run.next()
+        if output.pooling_output is None:
+            raise WorkerLost
+        vector: list[float] = output.pooling_output.tolist()
         return vector
+
+    async def sleep(self) -> None:
+        """Move the weights to the machine's memory; see the seam."""
+        with _engine_errors():
+            await self._llm.sleep(level=1)
+
+    async def wake(self) -> None:
+        """Move them back; see the seam."""
+        with _engine_errors():
+            await self._llm.wake_up()
 
     @property
     def occupancy(self) -> Occupancy:
         """How full it is; see the seam."""
-        return occupancy(self._llm)
+        return occupancy(self._outputs.statistics, busy=self._outputs.busy)
 
     @property
     def alive(self) -> bool:
@@ -269,13 +275,8 @@ class VllmEngine:
         """End the core; see the seam."""
         if self._images:
             self._images.close()
-        if handler := self._llm.output_handler:
-            handler.cancel()
-            await asyncio.wait({handler})
-        # vLLM would leave those waiting for ever whose outputs were still to come.
-        self._llm.output_processor.propagate_error(EngineDeadError())
-        await asyncio.to_thread(self._llm.shutdown, _SHUTDOWN_SECONDS)
-        forget_failures(self._llm)
+        await self._outputs.aclose()
+        await asyncio.to_thread(end, self._llm)
 
 
 @contextmanager
@@ -287,5 +288,3 @@ def _engine_errors() -> Iterator[None]:
         raise WorkerLost from error
     except (VLLMClientError, ValueError) as error:
         raise InvalidRequest(str(error)) from error
-    except EngineGenerateError as error:
-        raise WorkerLost from error

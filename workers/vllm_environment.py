@@ -3,6 +3,7 @@
 import logging
 import os
 import warnings
+from pathlib import Path
 
 FAILURES_VARIABLE = "PADDOCK_ENGINE_FAILURES"
 """The folder where engines leave the reasons of failed starts."""
@@ -38,11 +39,29 @@ _DEFAULTS = {
 }
 
 
-def prepare_environment(failures: str, *, accelerator: bool) -> None:
-    """Set the variables; engines leave the reasons of failed starts in the folder `failures`."""
+_COMPILED = {
+    "VLLM_CACHE_ROOT": "vllm",
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "TRITON_CACHE_DIR": "triton",
+    "FLASHINFER_WORKSPACE_BASE": "flashinfer",
+}
+"""Where what is compiled for a GPU is kept, below one folder."""
+
+
+def prepare_environment(failures: str, *, accelerator: bool, compiled: Path | None = None) -> None:
+    """Set the variables.
+
+    Args:
+        failures: the folder where engines leave the reasons of failed starts.
+        accelerator: whether they compute on one.
+        compiled: the folder for what they compile, unless the environment names others.
+    """
     os.environ.update(_SETTINGS)
     if not accelerator:
         os.environ.update(_CPU_SETTINGS)
+    for name, folder in _COMPILED.items():
+        if compiled:
+            os.environ.setdefault(name, str(compiled / folder))
     os.environ[FAILURES_VARIABLE] = failures
     os.environ[WORKER_VARIABLE] = str(os.getpid())
     for name, value in _DEFAULTS.items():

@@ -1,12 +1,14 @@
 """Starts vLLM engines: the fork server, the imports off the event loop, the plans."""
 
 import asyncio
+import atexit
 import contextlib
+import gc
 import importlib
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import forkserver
 from pathlib import Path
 from types import ModuleType
@@ -34,7 +36,9 @@ class VllmFactory:
     Engines are forked from a server that has vLLM imported. vLLM's front half is imported in
     this process, on a thread: the event loop answers meanwhile, and the first load waits.
     Use it on the main thread. The cores are divided among `sharers` workers. Engines that do not
-    start leave the reason in the folder `failures`, which several workers may share.
+    start leave the reason in the folder `failures`, and what is compiled for them is kept in
+    `compiled`; several workers may share both.
+    With `sleeps`, engines on an accelerator are started so that they can.
     """
 
     def __init__(
@@ -48,7 +52,11 @@ class VllmFactory:
         images: ImageLimits = ImageLimits(),  # noqa: B008
         max_adapters: int = 4,
         parallelism: Parallelism = Parallelism(),  # noqa: B008
+        compiled: Path | None = None,
+        sleeps: bool = False,
     ) -> None:
+        self._sleeps = sleeps and accelerator
+        self._compiled = compiled
         self._parallelism = parallelism
         self._images = images
         self._max_adapters = max_adapters
@@ -63,7 +71,9 @@ class VllmFactory:
         """Begin to import what engines need, unless that was begun before."""
         if self._module is None:
             self._failures.mkdir(parents=True, exist_ok=True)
-            prepare_environment(str(self._failures), accelerator=self._accelerator)
+            prepare_environment(
+                str(self._failures), accelerator=self._accelerator, compiled=self._compiled
+            )
             multiprocessing.set_forkserver_preload(["workers.fork_server"])
             forkserver.ensure_running()
             self._module = _import_on_a_thread("workers.vllm_engine")
@@ -92,6 +102,7 @@ class VllmFactory:
             lora_rank=engine_rank(spec),
             max_adapters=self._max_adapters,
             parallelism=self._parallelism,
+            sleeps=self._sleeps,
         )
 
     async def start(self, spec: model_pb2.ModelSpec, folder: Path, plan: Plan) -> Engine:
@@ -129,7 +140,8 @@ def _import_on_a_thread(name: str) -> asyncio.Future[ModuleType]:
 
     def import_module() -> None:
         try:
-            module = importlib.import_module(name)
+            with _without_garbage_collection():
+                module = importlib.import_module(name)
         except BaseException as error:
             _tell(loop, imported.set_exception, error)
         else:
@@ -137,6 +149,22 @@ def _import_on_a_thread(name: str) -> asyncio.Future[ModuleType]:
 
     threading.Thread(target=import_module, name=_IMPORT_THREAD, daemon=True).start()
     return imported
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Look for no garbage while modules are imported, nor ever in what is here then.
+
+    That takes a third of the time of the imports, and half a second for each time later in
+    which nothing else runs.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+        atexit.register(gc.unfreeze)  # or libraries take what is left at the end for a leak
 
 
 def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[[T], None], value: T) -> None:

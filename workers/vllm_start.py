@@ -1,141 +1,139 @@
-"""Starting and ending vLLM: its arguments, its process, and why it did not start."""
+"""Starting and ending vLLM: its process, and why it did not start."""
 
+import asyncio
 import json
 import os
+import signal
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
 
+import psutil
 import pydantic
 import vllm.envs
-from vllm.config import StructuredOutputsConfig, VllmConfig
-from vllm.config.lora import MaxLoRARanks
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.model_executor.models.registry import ModelRegistry
 from vllm.platforms import current_platform
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from common.errors import LoadFailed
-from workers.engine import Plan
+from workers.engine_process import process_file, reason_file
 from workers.executors import executor_class
-from workers.gguf.paths import SINGLE_FILE
-from workers.parallelism import Parallelism
-from workers.vllm_environment import FAILURES_VARIABLE
-from workers.vllm_statistics import LatestStatistics
+from workers.vllm_arguments import sampler_name
+from workers.vllm_statistics import NoMetrics
 
 # vLLM's own setting knows `fork` and `spawn` alone. A fork of this process, which is full of
 # threads, could deadlock; a spawned one would import for ten seconds.
 vllm.envs.VLLM_WORKER_MULTIPROC_METHOD = "forkserver"  # type: ignore[assignment]
 
-# Of a GPU's memory. vLLM wants the share that it may use to be free when an engine starts, most of
-# the GPU by default: a second engine beside the first would be refused. How large an engine gets,
-# the plan says.
-_LEAST_SHARE = 0.01
+# For an engine of several processes, which share memory that has a name until it is released.
+_SHUTDOWN_SECONDS = 5.0
+# What was killed is gone at once, unless it held gigabytes, or a GPU.
+_DEATH_SECONDS = 30.0
+# Until the process of a start that is given up is there to be killed.
+_KILL_INTERVAL = 0.05
 
 
-def engine_arguments(
-    name: str,
-    folder: Path,
-    plan: Plan,
-    *,
-    pooling: bool,
-    max_sequences: int,
-    accelerator: bool,
-    max_images: int,
-    parallelism: Parallelism = Parallelism(),  # noqa: B008
-) -> AsyncEngineArgs:
-    """Give vLLM's arguments for a model in a folder."""
-    weights = folder / SINGLE_FILE
-    return AsyncEngineArgs(
-        model=str(folder),
-        **(_of_gguf(weights) if weights.exists() else {}),
-        served_model_name=name,
-        runner="pooling" if pooling else "generate",
-        dtype=plan.dtype,
-        max_model_len=plan.context_length or -1,
-        max_num_seqs=max_sequences,
-        kv_cache_memory_bytes=plan.kv_cache // parallelism.size or None,
-        gpu_memory_utilization=(
-            _LEAST_SHARE if accelerator else AsyncEngineArgs.gpu_memory_utilization
-        ),
-        enable_prefix_caching=not pooling,
-        enforce_eager=not accelerator,
-        limit_mm_per_prompt={"image": max_images, "video": 0, "audio": 0},
-        # It would take gigabytes of memory that nobody planned, in both processes.
-        mm_processor_cache_gb=0,
-        tensor_parallel_size=parallelism.tensor,
-        pipeline_parallel_size=parallelism.pipeline,
-        distributed_executor_backend=parallelism.executor,
-        worker_cls="workers.engine_core.EngineWorker",
-        additional_config={"threads": plan.threads},
-        enable_lora=bool(plan.lora_rank),
-        max_lora_rank=cast(MaxLoRARanks, plan.lora_rank or 16),
-        max_loras=plan.max_adapters or 1,
-        structured_outputs_config=StructuredOutputsConfig(
-            backend="guidance", disable_any_whitespace=True
-        ),
-        trust_remote_code=False,
-        disable_log_stats=True,
-        use_tqdm_on_load=False,
-        seed=0,
-    )
+async def start(arguments: AsyncEngineArgs) -> AsyncLLM:
+    """Start an engine's process and wait until it is ready.
 
-
-def _of_gguf(weights: Path) -> dict[str, Any]:
-    """Give the arguments with which `vllm-gguf-plugin` reads the weights beside a `config.json`."""
-    return {"model_weights": str(weights), "load_format": "gguf", "quantization": "gguf"}
-
-
-def start(arguments: AsyncEngineArgs) -> AsyncLLM:
-    """Start an engine's process and wait until it is ready; blocks for seconds.
+    Cancelled, it kills the process, wherever that is, and waits for its end.
 
     Raises:
         LoadFailed: vLLM refused the model; the message is vLLM's reason.
     """
-    reason: Path | None = None
-    try:
+    launch = _Launch(arguments)
+    starting = asyncio.create_task(asyncio.to_thread(launch.run))
+    cancelled = False
+    while not starting.done():
+        try:
+            await asyncio.wait({starting}, timeout=_KILL_INTERVAL if cancelled else None)
+        except asyncio.CancelledError:
+            cancelled = True
+        if cancelled:
+            launch.kill()
+    if cancelled:
+        if not starting.exception():
+            await asyncio.to_thread(end, starting.result())
+        raise asyncio.CancelledError
+    return starting.result()
+
+
+class _Launch:
+    """One start of vLLM."""
+
+    def __init__(self, arguments: AsyncEngineArgs) -> None:
+        self._arguments = arguments
+        self._instance: str | None = None
+
+    def run(self) -> AsyncLLM:
+        """Start the process; blocks until it is ready, or has failed."""
+        try:
+            return self._start()
+        except Exception as error:
+            reason = _explain(error, self._instance)
+            raise LoadFailed(f"the engine did not start: {reason}") from error
+        finally:
+            if self._instance:
+                _forget(self._instance)
+
+    def kill(self) -> None:
+        """Kill the process if it is there already."""
+        if self._instance:
+            with suppress(FileNotFoundError, ValueError, ProcessLookupError):
+                os.kill(int(process_file(self._instance).read_text()), signal.SIGKILL)
+
+    def _start(self) -> AsyncLLM:
         if current_platform.is_cpu():
-            _import_architectures(Path(arguments.model))
-        config = arguments.create_engine_config()
-        if arguments.runner == "generate":
+            _import_architectures(Path(self._arguments.model))
+        config = self._arguments.create_engine_config()
+        if self._arguments.runner == "generate":
             config.model_config.logits_processors = [sampler_name(config)]
-        reason = _reason_file(config.instance_id)
+        self._instance = config.instance_id
         return AsyncLLM(
             vllm_config=config,
             executor_class=executor_class(config),
             log_stats=False,
             log_requests=False,
-            stat_loggers=[LatestStatistics],
+            stat_loggers=[NoMetrics],
         )
-    except Exception as error:
-        raise LoadFailed(f"the engine did not start: {_explain(error, reason)}") from error
-    finally:
-        if reason:
-            reason.unlink(missing_ok=True)
 
 
-def forget_failures(llm: AsyncLLM) -> None:
-    """Remove what an engine that ends has left."""
-    _reason_file(llm.vllm_config.instance_id).unlink(missing_ok=True)
+def end(llm: AsyncLLM) -> None:
+    """End an engine; blocks until its processes are gone and their memory is free.
+
+    One process alone is killed: it has nothing to put in order, which would take seconds.
+    """
+    processes = _processes(llm)
+    alone = llm.vllm_config.parallel_config.distributed_executor_backend == "uni"
+    llm.shutdown(timeout=0 if alone else _SHUTDOWN_SECONDS)
+    psutil.wait_procs(processes, timeout=_DEATH_SECONDS)
+    _forget(llm.vllm_config.instance_id)
+
+
+def _processes(llm: AsyncLLM) -> list[psutil.Process]:
+    """List the processes of an engine on this machine that are there still."""
+    found: list[psutil.Process] = []
+    manager = llm.engine_core.resources.engine_manager
+    for process in manager.processes if manager else ():
+        with suppress(psutil.NoSuchProcess):
+            own = psutil.Process(process.pid)
+            found += [own, *own.children(recursive=True)]
+    return found
 
 
 def death_reason(llm: AsyncLLM) -> str:
     """Say why an engine's process died, as far as it could tell."""
     try:
-        return _reason_file(llm.vllm_config.instance_id).read_text(encoding="utf-8")
+        return reason_file(llm.vllm_config.instance_id).read_text(encoding="utf-8")
     except FileNotFoundError:
         return "its process died"
 
 
-def sampler_name(config: VllmConfig) -> str:
-    """Name our sampler's class for the model runner that the engine will have."""
-    if config.use_v2_model_runner:
-        return "workers.logits.v2:SecondRunnerSampler"
-    return "workers.logits.v1:FirstRunnerSampler"
-
-
-def _reason_file(instance: str) -> Path:
-    return Path(os.environ[FAILURES_VARIABLE]) / instance
+def _forget(instance: str) -> None:
+    """Remove what an engine that has started, or has ended, has left."""
+    reason_file(instance).unlink(missing_ok=True)
+    process_file(instance).unlink(missing_ok=True)
 
 
 def _import_architectures(folder: Path) -> None:
@@ -155,10 +153,10 @@ def _import_architecture(architecture: str) -> None:
         ModelRegistry.register_model(architecture, known.load_model_cls())
 
 
-def _explain(error: Exception, reason: Path | None) -> str:
+def _explain(error: Exception, instance: str | None) -> str:
     """Give the shortest text that says what was wrong, from the engine's process if it failed."""
-    if reason and reason.exists():
-        return reason.read_text(encoding="utf-8")
+    if instance and reason_file(instance).exists():
+        return reason_file(instance).read_text(encoding="utf-8")
     if isinstance(error, pydantic.ValidationError):
         return "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
     return str(error) or type(error).__name__

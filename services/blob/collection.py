@@ -9,18 +9,19 @@ grace. So either it sees the new manifest, or the store sees that the blob is to
 
 *Release.* What only a deleted manifest named goes without grace, even if somebody retained
 it before that manifest was written and has yet to write his own. So he who releases first
-announces which blobs may go, then reads the manifests, and deletes what is not named; and
-he who writes a manifest first writes it, then waits while one of its blobs is announced to
-go, and then looks whether all are there. Of the two that come first, announcing and
-writing, one came before the other. If the manifest was written before the announcement, it
-is read, and the blob stays. If not, whoever wrote it looks for announcements after this
-one was made: either he finds it, and sees the blob's fate after it has been decided, or it
-has been withdrawn, and the fate was decided before. In no case does a blob go after he has
-found it. Both steps work on the store alone, whichever process they are in; they need
-listings of manifests that show what has been written. An S3 server whose listings lag
-behind (Amazon's, Ceph's and MinIO's do not) may show a manifest too late, if it was written
-in that moment by another process and its blobs were last retained before the released one
-was written.
+announces which blobs may go, then lists the manifests, reads those that have changed since
+they were last read, and deletes what is not named; and he who writes a manifest first
+writes it, then waits while one of its blobs is announced to go, and then looks whether all
+are there. Of the two that come first, announcing and writing, one came before the other. If
+the manifest was written before the announcement, it is listed, and the blob stays. If not,
+whoever wrote it looks for announcements after this one was made: either he finds it, and
+sees the blob's fate after it has been decided, or it has been withdrawn, and the fate was
+decided before. In no case does a blob go after he has found it. Both steps work on the
+store alone, whichever process they are in, and whatever processes have told each other;
+they need listings of manifests that show what has been written. An S3 server whose listings
+lag behind (Amazon's, Ceph's and MinIO's do not) may show a manifest too late, if it was
+written in that moment by another process and its blobs were last retained before the
+released one was written.
 
 A derived manifest that is written anew while it is being deleted may be lost; that costs
 no more than the work.
@@ -34,7 +35,7 @@ from datetime import UTC, datetime, timedelta
 from common.errors import BlobNotFound, InvalidModel, ModelNotFound
 from common.names import ModelName
 from services.blob.manifest import named_blobs
-from services.blob.wanted import wanted
+from services.blob.wanted import named_among, wanted
 from store.interface import Blob, Manifest, Store
 
 logger = logging.getLogger(__name__)
@@ -118,9 +119,9 @@ class Collector:
         horizon = max(released_at, datetime.now(UTC) - self._grace)
         deleted: list[Blob] = []
         try:
-            # A first look, so that few are announced, and the second one takes no time.
+            # A first look, so that few are announced, and the second one reads little.
             blobs = [blob for blob in self._stored(digests) if blob.modified_at <= horizon]
-            named = self._named()
+            named = _named(self._store.known_manifests(), blobs)
             idle = [blob for blob in blobs if named.get(blob.digest, _EVER) < blob.modified_at]
             for start in range(0, len(idle), _AT_ONCE):
                 deleted += self._release(idle[start : start + _AT_ONCE], horizon)
@@ -131,16 +132,14 @@ class Collector:
     def _release(self, blobs: list[Blob], horizon: datetime) -> list[Blob]:
         deleted = []
         with self._store.deleting([blob.digest for blob in blobs]) as deletion:
-            named = self._named()
+            # What counts is what is there, whether or not somebody has told of it.
+            named = _named(self._store.list_manifests(), blobs)
             for blob in blobs:
                 if blob.digest in named:
                     deletion.unretain(blob.digest, horizon, named[blob.digest])
                 elif deletion.delete(blob.digest, horizon):
                     deleted.append(blob)
         return deleted
-
-    def _named(self) -> Mapping[str, datetime]:
-        return wanted(self._store.list_manifests(), (), _EVER).blobs
 
     def _stored(self, digests: Iterable[str]) -> Iterator[Blob]:
         for digest in set(digests):
@@ -158,6 +157,10 @@ class Collector:
         except ModelNotFound:
             return False
         return True
+
+
+def _named(manifests: Iterable[Manifest], blobs: Iterable[Blob]) -> Mapping[str, datetime]:
+    return named_among(manifests, {blob.digest for blob in blobs})
 
 
 def _logged(collected: Collected) -> Collected:

@@ -4,13 +4,18 @@ The format is Docker's image manifest, version 2, as Ollama uses it: the blobs a
 `config.digest` and each `layers[].digest`.
 """
 
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from common.digests import parse_digest
 from common.errors import InvalidModel
+
+_REMEMBERED = 16384
+_LARGEST_REMEMBERED = 8 * 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -21,14 +26,22 @@ class NamedBlob:
     size: int | None
 
 
-def named_blobs(content: bytes) -> set[str]:
-    """Give the digests that a manifest names.
+def named_blobs(content: bytes) -> frozenset[str]:
+    """Give the digests that a manifest names. Those of manifests of usual size are remembered.
 
     Raises:
         InvalidModel: it is no such manifest.
         InvalidDigest: what it gives as a digest is none.
     """
-    return {blob.digest for blob in described_blobs(content)}
+    return _remembered(content) if len(content) <= _LARGEST_REMEMBERED else _named(content)
+
+
+def _named(content: bytes) -> frozenset[str]:
+    # Models share most of their blobs, and so the texts that name these.
+    return frozenset(sys.intern(blob.digest) for blob in described_blobs(content))
+
+
+_remembered = lru_cache(_REMEMBERED)(_named)
 
 
 def described_blobs(content: bytes) -> list[NamedBlob]:

@@ -43,9 +43,10 @@ async def read_data(parts: AsyncIterator[blob_pb2.WriteRequest]) -> AsyncIterato
     async for part in parts:
         if part.WhichOneof("part") != "data":
             raise InvalidRequest("a write has one header, then nothing but data")
-        if len(part.data) > MAX_PART_SIZE:
+        data = part.data  # each access copies it
+        if len(data) > MAX_PART_SIZE:
             raise InvalidRequest(f"a part of a write has at most {MAX_PART_SIZE} bytes")
-        yield part.data
+        yield data
 
 
 @asynccontextmanager
@@ -69,19 +70,21 @@ async def begin_upload(store: Store, header: blob_pb2.WriteHeader) -> AsyncItera
 async def write_all(data: AsyncIterator[bytes], upload: Upload) -> None:
     """Write to an upload while the next bytes are being received.
 
-    What comes while a write is running is gathered into the next one.
+    What comes while a write is running waits for the next one.
     """
-    writing = _start_write(upload, bytearray())
-    gathered = bytearray()
+    writing = _start_writing(upload, [])
+    waiting: list[bytes] = []
+    size = 0
     try:
         async for piece in data:
-            gathered += piece
-            if writing.done() or len(gathered) >= _BUFFER_SIZE:
+            waiting.append(piece)
+            size += len(piece)
+            if writing.done() or size >= _BUFFER_SIZE:
                 await asyncio.shield(writing)
-                writing = _start_write(upload, gathered)
-                gathered = bytearray()
+                writing = _start_writing(upload, waiting)
+                waiting, size = [], 0
         await asyncio.shield(writing)
-        await asyncio.to_thread(upload.write, gathered)
+        await asyncio.to_thread(_write, upload, waiting)
     except BaseException:
         await asyncio.to_thread(upload.abort)  # it lets a running write end early
         raise
@@ -89,5 +92,10 @@ async def write_all(data: AsyncIterator[bytes], upload: Upload) -> None:
         await asyncio.gather(writing, return_exceptions=True)
 
 
-def _start_write(upload: Upload, data: bytearray) -> asyncio.Task[None]:
-    return asyncio.create_task(asyncio.to_thread(upload.write, data))
+def _start_writing(upload: Upload, pieces: list[bytes]) -> asyncio.Task[None]:
+    return asyncio.create_task(asyncio.to_thread(_write, upload, pieces))
+
+
+def _write(upload: Upload, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        upload.write(piece)

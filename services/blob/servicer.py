@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC
 from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from common.digests import parse_digest
-from common.errors import BlobNotFound, InvalidRequest, TooLarge
+from common.errors import BlobNotFound, InvalidRequest, ModelNotFound, TooLarge
 from common.names import ModelName
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 from services.blob.collection import Collected, Collector
+from services.blob.manifest_pages import ManifestPages, stored_manifest, timestamp
 from services.blob.receiving import begin_upload, read_data, read_header, write_all
 from store.interface import Blob, Manifest, Store
 
@@ -28,11 +29,12 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
     def __init__(self, store: Store, collector: Collector) -> None:
         self._store = store
         self._collector = collector
+        self._manifest_pages = ManifestPages(store)
 
     async def Stat(self, request: blob_pb2.StatRequest, context: _Context) -> blob_pb2.StatResponse:
         """Give a blob's size and age."""
         blob = await asyncio.to_thread(self._store.stat, parse_digest(request.digest))
-        return blob_pb2.StatResponse(size=blob.size, modified_at=_timestamp(blob.modified_at))
+        return blob_pb2.StatResponse(size=blob.size, modified_at=timestamp(blob.modified_at))
 
     async def Write(
         self, request_iterator: AsyncIterator[blob_pb2.WriteRequest], context: _Context
@@ -74,7 +76,7 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
         else:
             response.path = str(location.path)
         if location.expires_at is not None:
-            response.expires_at.CopyFrom(_timestamp(location.expires_at))
+            response.expires_at.CopyFrom(timestamp(location.expires_at))
         return response
 
     async def Retain(
@@ -82,7 +84,8 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
     ) -> blob_pb2.RetainResponse:
         """Make blobs young, and name those that are not stored."""
         digests = [parse_digest(digest) for digest in request.digests]
-        missing = [digest for digest in digests if not await self._retain(digest)]
+        blobs = await asyncio.gather(*(self._retain(digest) for digest in digests))
+        missing = [digest for digest, blob in zip(digests, blobs, strict=True) if not blob]
         return blob_pb2.RetainResponse(missing=missing)
 
     async def Collect(
@@ -99,7 +102,8 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
     ) -> blob_pb2.StoredManifest:
         """Give a manifest."""
         name = ModelName.from_proto(request.name)
-        return _stored(await asyncio.to_thread(self._store.read_manifest, name))
+        read = self._read_like if request.any_case else self._store.read_manifest
+        return stored_manifest(await asyncio.to_thread(read, name))
 
     async def WriteManifest(
         self, request: blob_pb2.WriteManifestRequest, context: _Context
@@ -109,7 +113,7 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
         if len(request.content) > MAX_MANIFEST_SIZE:
             raise TooLarge(f"a manifest has at most {MAX_MANIFEST_SIZE} bytes")
         write = self._collector.write_manifest
-        return _stored(await asyncio.to_thread(write, name, request.content))
+        return stored_manifest(await asyncio.to_thread(write, name, request.content))
 
     async def DeleteManifest(
         self, request: blob_pb2.DeleteManifestRequest, context: _Context
@@ -121,11 +125,19 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
 
     async def ListManifests(
         self, request: blob_pb2.ListManifestsRequest, context: _Context
-    ) -> AsyncIterator[blob_pb2.StoredManifest]:
+    ) -> AsyncIterator[blob_pb2.ListManifestsResponse]:
         """Stream all manifests."""
-        manifests = self._store.list_manifests()
-        while manifest := await asyncio.to_thread(next, manifests, None):
-            yield _stored(manifest)
+        for page in await asyncio.to_thread(self._manifest_pages.make):
+            yield page
+
+    def _read_like(self, name: ModelName) -> Manifest:
+        """Read the manifest of a name, or else of the first one that is like it."""
+        with suppress(ModelNotFound):
+            return self._store.read_manifest(name)
+        for alike in self._store.names_like(name):
+            with suppress(ModelNotFound):
+                return self._store.read_manifest(alike)
+        raise ModelNotFound(f"model '{name}' not found")
 
     def _write_status(self, request: blob_pb2.WriteStatusRequest) -> blob_pb2.WriteStatusResponse:
         digest = parse_digest(request.digest)
@@ -152,17 +164,3 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
         digests = [parse_digest(digest) for digest in request.digests]
         released_at = request.released_at.ToDatetime(UTC)
         return await asyncio.to_thread(self._collector.collect_released, digests, released_at)
-
-
-def _stored(manifest: Manifest) -> blob_pb2.StoredManifest:
-    return blob_pb2.StoredManifest(
-        name=manifest.name.to_proto(),
-        content=manifest.content,
-        modified_at=_timestamp(manifest.modified_at),
-    )
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

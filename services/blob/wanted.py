@@ -59,10 +59,32 @@ def source_of(derived: ModelName) -> str:
     return f"sha256:{derived.model}"
 
 
+def named_among(manifests: Iterable[Manifest], digests: Collection[str]) -> dict[str, datetime]:
+    """Tell which of some blobs manifests name, as `Wanted.blobs` does where none is forsaken.
+
+    Raises:
+        InvalidModel: one cannot be read, and so may name any blob.
+    """
+    asked = frozenset(digests)
+    named: dict[str, datetime] = {}
+    for manifest in manifests:
+        for digest in _named_blobs(manifest) & asked:
+            _note(digest, manifest, named)
+    return named
+
+
 def _add(manifest: Manifest, named: dict[str, datetime]) -> None:
+    for digest in _named_blobs(manifest):
+        _note(digest, manifest, named)
+
+
+def _note(digest: str, manifest: Manifest, named: dict[str, datetime]) -> None:
+    named[digest] = min(named.get(digest, manifest.modified_at), manifest.modified_at)
+
+
+def _named_blobs(manifest: Manifest) -> frozenset[str]:
     try:
-        for digest in named_blobs(manifest.content):
-            named[digest] = min(named.get(digest, manifest.modified_at), manifest.modified_at)
+        return named_blobs(manifest.content)
     except InvalidRequest as error:
         raise InvalidModel(
             f"nothing is collected, for the manifest of {manifest.name} may name any blob: {error}"

@@ -5,7 +5,7 @@ from collections import Counter
 
 from common.errors import Internal, PaddockError
 from common.failures import to_failure
-from common.run_stream import Put
+from common.outbox import Outbox
 from protos.paddock.v1 import inference_pb2, sequences_pb2
 from services.inference.calls import Calls
 from services.inference.router import Router
@@ -22,13 +22,13 @@ class Answers:
         self.ended: Counter[str] = Counter()
         """Those that have ended, by how: "OK", or the error's name."""
 
-    async def run(self, request: inference_pb2.GenerateRequest, put: Put) -> None:
+    async def run(self, request: inference_pb2.GenerateRequest, outbox: Outbox) -> None:
         """Answer a request; whatever goes wrong becomes the sequence's failure."""
         number, result = request.sequence, "Canceled"
 
         def send(update: sequences_pb2.SequenceUpdate) -> None:
             update.sequence = number
-            put(update)
+            outbox.put(update)
 
         try:
             async with self._calls.running():

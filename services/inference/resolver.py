@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from common.durations import SECOND
 from common.errors import Unavailable
 from common.rpc import rpc_errors
 from protos.paddock.v1 import registry_pb2, registry_pb2_grpc
@@ -20,10 +21,11 @@ _PAUSE = 1.0  # seconds for which it is not asked again where there is one
 
 
 class Resolver:
-    """Asks the Registry for each request, so that a model that was replaced is never served.
+    """Asks the Registry, so that a model that was replaced is never served.
 
-    Only where no Registry answers, what it last said holds for a minute more: models that run
-    go on being served while it is away, and no request waits long for it.
+    An answer holds for its lease: whoever replaces or removes a model waits that out. Only
+    where no Registry answers, what it last said holds for a minute more: models that run go
+    on being served while it is away, and no request waits long for it.
     """
 
     def __init__(
@@ -45,8 +47,9 @@ class Resolver:
             ModelNotFound: nothing has that name.
             Unavailable: the Registry does not answer, and has not for a minute.
         """
-        known = self._known(model)
-        if known and self._clock() < self._away_until:
+        asked_at = self._clock()
+        known, holds_until = self._known(model)
+        if known and (asked_at < holds_until or asked_at < self._away_until):
             return known
         try:
             answer = await self._ask(model, self._patience if known else _LONGEST)
@@ -57,7 +60,7 @@ class Resolver:
                 logger.warning("the registry does not answer: serving %s as it was", model)
             self._away_until = self._clock() + _PAUSE
             return known
-        self._answers[model] = self._clock(), answer
+        self._answers[model] = asked_at, answer
         self._answers.move_to_end(model)
         if len(self._answers) > _MOST:
             self._answers.popitem(last=False)
@@ -68,6 +71,9 @@ class Resolver:
             request = registry_pb2.ResolveRequest(model=model)
             return await self._registry.Resolve(request, timeout=timeout)
 
-    def _known(self, model: str) -> registry_pb2.ResolvedModel | None:
-        answered_at, answer = self._answers.get(model, (-math.inf, None))
-        return answer if self._clock() - answered_at <= _TRUSTED else None
+    def _known(self, model: str) -> tuple[registry_pb2.ResolvedModel | None, float]:
+        """Give what was last said, unless that is too long ago, and until when it holds."""
+        asked_at, answer = self._answers.get(model, (-math.inf, None))
+        if answer is None or self._clock() - asked_at > _TRUSTED:
+            return None, -math.inf
+        return answer, asked_at + answer.lease / SECOND

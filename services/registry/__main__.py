@@ -18,12 +18,19 @@ async def serve(settings: RegistrySettings, stop: asyncio.Event) -> None:
     """Serve until asked to stop, then let running calls finish."""
     async with open_channel(settings.blob) as channel, RemoteClient(settings.remote) as remote:
         server = Server()
-        servicer = RegistryServicer(BlobClient(channel, settings.blob), remote, settings.modelfiles)
+        servicer = RegistryServicer(
+            BlobClient(channel, settings.blob),
+            remote,
+            settings.modelfiles,
+            seconds(settings.name_lease),
+        )
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(servicer, server.grpc)
         service = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
         await server.start(settings.listen, service, probes=settings.probes)
+        preparing = asyncio.create_task(servicer.prepare())
         async with metrics_served(settings.metrics, server.metrics):
             await server.serve_until(stop, seconds(settings.drain_timeout))
+        preparing.cancel()
 
 
 def main() -> None:

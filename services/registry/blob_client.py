@@ -150,12 +150,17 @@ class BlobClient:
             with rpc_errors():
                 await self._stub.Collect(request)
 
-    async def read_manifest(self, name: ModelName) -> StoredManifest | None:
-        """Read the manifest of exactly that name, if there is one."""
+    async def read_manifest(
+        self, name: ModelName, *, any_case: bool = False
+    ) -> StoredManifest | None:
+        """Read the manifest of exactly that name, if there is one.
+
+        With `any_case` another spelling in upper and lower case will do where there is none.
+        """
         try:
             with rpc_errors():
-                request = blob_pb2.ReadManifestRequest(name=name.to_proto())
-                return _stored(await self._stub.ReadManifest(request))
+                request = blob_pb2.ReadManifestRequest(name=name.to_proto(), any_case=any_case)
+                return stored_manifest(await self._stub.ReadManifest(request))
         except NotFound:
             return None
 
@@ -175,14 +180,22 @@ class BlobClient:
         with rpc_errors():
             await self._stub.DeleteManifest(blob_pb2.DeleteManifestRequest(name=name.to_proto()))
 
-    async def manifests(self) -> list[StoredManifest]:
-        """Read every manifest of the store."""
-        with rpc_errors():
-            found = self._stub.ListManifests(blob_pb2.ListManifestsRequest())
-            return [_stored(manifest) async for manifest in found]
+    async def manifest_pages(self) -> AsyncGenerator[blob_pb2.ListManifestsResponse, None]:
+        """Read every manifest of the store, many at a time and as they are sent.
+
+        Pages of which nothing has changed are equal, as a rule also by their places.
+        """
+        call = self._stub.ListManifests(blob_pb2.ListManifestsRequest())
+        try:
+            with rpc_errors():
+                async for page in call:
+                    yield page
+        finally:
+            call.cancel()
 
 
-def _stored(manifest: blob_pb2.StoredManifest) -> StoredManifest:
+def stored_manifest(manifest: blob_pb2.StoredManifest) -> StoredManifest:
+    """Read a manifest that came over the wire."""
     name = ModelName.from_proto(manifest.name)
     return StoredManifest(name, manifest.content, manifest.modified_at)
 

@@ -36,14 +36,19 @@ class Cache(Generic[K, V]):
 
     async def get(self, key: K) -> V:
         """Give the value of a key; callers share it and must not change it."""
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key].value
+        if kept := self.kept(key):
+            return kept.value
         if key not in self._loads:
             load = self._loads[key] = asyncio.create_task(self._load_and_keep(key))
             load.add_done_callback(_take_note)
         # The load outlives a caller that goes away: another may be waiting for it.
         return await asyncio.shield(self._loads[key])
+
+    def kept(self, key: K) -> Loaded[V] | None:
+        """Give what is kept for a key."""
+        if loaded := self._kept.get(key):
+            self._kept.move_to_end(key)
+        return loaded
 
     async def _load_and_keep(self, key: K) -> V:
         try:

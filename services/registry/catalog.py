@@ -1,15 +1,14 @@
 """The stored models by name: found regardless of case, written safely, removed cleanly."""
 
+import asyncio
 import logging
 from collections.abc import Collection
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from common.derived import is_derived
 from common.errors import InvalidModel, NotFound, PaddockError
 from common.names import ModelName
 from services.registry.blob_client import BlobClient, StoredManifest
-from services.registry.coalesced import Coalesced
 from services.registry.manifest import parse_manifest
 
 logger = logging.getLogger(__name__)
@@ -20,23 +19,20 @@ class Catalog:
 
     A manifest is written only once all its blobs are known to be stored and are kept
     from collection, so a model that can be found is complete.
+
+    Args:
+        blobs: the store.
+        lease: seconds for which others may go by what a name stood for. A change ends only
+            after that, so that whoever knows of it gets the new model from everybody.
     """
 
-    def __init__(self, blobs: BlobClient) -> None:
+    def __init__(self, blobs: BlobClient, lease: float = 0.0) -> None:
         self._blobs = blobs
-        self._listing = Coalesced(blobs.manifests)
-
-    async def all(self) -> list[StoredManifest]:
-        """Every stored model, in no order; what was made of models' files is none."""
-        return [stored for stored in await self._listing.get() if not is_derived(stored.name)]
+        self.lease = lease
 
     async def find(self, name: ModelName) -> StoredManifest | None:
         """Find a model; another spelling of its name in upper and lower case will do."""
-        if exact := await self._blobs.read_manifest(name):
-            return exact
-        folded = name.folded()
-        alike = [found for found in await self.all() if found.name.folded() == folded]
-        return min(alike, key=lambda found: found.name.path, default=None)
+        return await self._blobs.read_manifest(name, any_case=True)
 
     async def save(self, name: ModelName, content: bytes) -> None:
         """Store a manifest, then let go of what only its predecessor needed.
@@ -58,6 +54,7 @@ class Catalog:
             await self._take_back(target, content, previous)
             raise
         if previous:
+            await asyncio.sleep(self.lease)
             await self._release(_digests(previous) - wanted, previous.modified_at)
 
     async def remove(self, stored: StoredManifest) -> None:
@@ -67,6 +64,7 @@ class Catalog:
             NotFound: somebody else removed it first.
         """
         await self._blobs.delete_manifest(stored.name)
+        await asyncio.sleep(self.lease)
         await self._release(_digests(stored), stored.modified_at)
 
     async def _take_back(

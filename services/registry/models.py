@@ -1,14 +1,12 @@
 """Stored models as the API shows them and as a router serves them."""
 
-import asyncio
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from common.errors import InvalidModel, InvalidRequest, NotFound, Unsupported
+from common.errors import InvalidModel, InvalidRequest, Unsupported
 from common.options import parse_options
 from protos.paddock.v1 import model_pb2, registry_pb2
 from services.registry import media_types
@@ -35,8 +33,6 @@ from services.registry.model_reader import ModelReader
 from services.registry.modelfile import show_modelfile
 from services.registry.parameters import show_parameters
 
-logger = logging.getLogger(__name__)
-
 
 class Models:
     """Describes stored models from their manifests and blobs."""
@@ -45,14 +41,6 @@ class Models:
         self._contents = contents
         self._reader = ModelReader(contents)
         self._adapters = StoredAdapters(contents)
-
-    async def summarize(self, stored: list[StoredManifest]) -> list[registry_pb2.ModelSummary]:
-        """Summarise models, newest first; a damaged manifest is logged and left out."""
-        found = await asyncio.gather(*(self._listed(manifest) for manifest in stored))
-        summaries = [summary for summary in found if summary]
-        summaries.sort(key=lambda summary: summary.name)
-        summaries.sort(key=lambda summary: summary.modified_at.ToNanoseconds(), reverse=True)
-        return summaries
 
     async def show(
         self,
@@ -149,18 +137,16 @@ class Models:
             digest=weights_digest(named), files=_model_files(named), rank=adapter.rank
         )
 
-    async def _listed(self, stored: StoredManifest) -> registry_pb2.ModelSummary | None:
-        try:
-            manifest = parse_manifest(stored.content)
-        except InvalidModel as error:
-            logger.warning("%s is left out of the list: %s", stored.name, error.message)
-            return None
-        try:
-            config = await self._contents.config(manifest.config.digest)
-            return await self._summary(stored, manifest, config)
-        except (InvalidModel, NotFound) as error:
-            logger.warning("%s is listed without details: %s", stored.name, error.message)
-            return _bare_summary(stored, manifest, ModelConfig())
+    async def summary(self, stored: StoredManifest) -> registry_pb2.ModelSummary:
+        """Describe a model as a list does.
+
+        Raises:
+            BlobNotFound: its config blob is not stored, or a file that tells what it can do.
+            InvalidModel: one of these is damaged.
+        """
+        manifest = parse_manifest(stored.content)
+        config = await self._contents.config(manifest.config.digest)
+        return await self._summary(stored, manifest, config)
 
     async def _summary(
         self, stored: StoredManifest, manifest: Manifest, config: ModelConfig
@@ -168,7 +154,7 @@ class Models:
         digests = model_digests(manifest.layers)
         if digests and not config.context_length:
             config = add_lengths(config, await self._contents.gguf_start(digests[0]))
-        summary = _bare_summary(stored, manifest, config)
+        summary = bare_summary(stored, manifest, config)
         summary.capabilities.extend(await self._reader.capabilities(manifest, config))
         return summary
 
@@ -180,9 +166,10 @@ def _model_files(layers: Iterable[Layer]) -> list[model_pb2.ModelFile]:
     ]
 
 
-def _bare_summary(
+def bare_summary(
     stored: StoredManifest, manifest: Manifest, config: ModelConfig
 ) -> registry_pb2.ModelSummary:
+    """Describe a model without what it can do."""
     return registry_pb2.ModelSummary(
         name=str(stored.name),
         digest=manifest_digest(stored.content),

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from common.durations import SECOND
 from common.errors import InvalidName, InvalidRequest, ModelNotFound, NotFound
 from common.names import ModelName
 from protos.paddock.v1 import registry_pb2, registry_pb2_grpc
@@ -13,6 +14,7 @@ from services.registry.blob_client import BlobClient, StoredManifest
 from services.registry.catalog import Catalog
 from services.registry.contents import Contents
 from services.registry.creation import Creator
+from services.registry.model_list import ModelList
 from services.registry.models import Models
 from services.registry.parameters import parse_object
 from services.registry.references import parse_name, parse_new_name
@@ -27,11 +29,16 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     """Answers the RPCs of `registry.proto`, with Ollama's words where a name is wrong."""
 
     def __init__(
-        self, blobs: BlobClient, remote: RemoteClient, modelfiles: Path | None = None
+        self,
+        blobs: BlobClient,
+        remote: RemoteClient,
+        modelfiles: Path | None = None,
+        lease: float = 0.0,
     ) -> None:
-        self._catalog = Catalog(blobs)
+        self._catalog = Catalog(blobs, lease)
         contents = Contents(blobs)
         self._models = Models(contents)
+        self._list = ModelList(blobs, self._models)
         bases = BaseModels(blobs, contents, self._catalog)
         hub = HuggingFace(blobs, bases, self._catalog, remote)
         self._puller = Puller(blobs, contents, self._catalog, remote, hub)
@@ -39,11 +46,16 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         self._creator = Creator(blobs, contents, self._catalog, files, self._puller)
         self._pusher = Pusher(blobs, self._catalog, remote)
 
+    async def prepare(self) -> None:
+        """Read ahead what most answers are made of."""
+        await self._list.prepare()
+
     async def List(
         self, request: registry_pb2.ListRequest, context: Any
-    ) -> registry_pb2.ListResponse:
-        stored = await self._catalog.all()
-        return registry_pb2.ListResponse(models=await self._models.summarize(stored))
+    ) -> AsyncIterator[registry_pb2.ListResponse]:
+        async with aclosing(self._list.pages()) as pages:
+            async for models in pages:
+                yield registry_pb2.ListResponse(models=models)
 
     async def Show(
         self, request: registry_pb2.ShowRequest, context: Any
@@ -65,7 +77,9 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         missing = f"model '{request.model}' not found"
         if not request.model.strip():
             raise ModelNotFound(missing)
-        return await self._models.resolve(await self._find(parse_name(request.model), missing))
+        model = await self._models.resolve(await self._find(parse_name(request.model), missing))
+        model.lease = int(self._catalog.lease * SECOND)
+        return model
 
     async def Create(
         self, request: registry_pb2.CreateRequest, context: Any

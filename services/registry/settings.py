@@ -60,6 +60,9 @@ class RegistrySettings(ServiceSettings):
     slowest_pull: int = Field(default=1024, ge=0)
     """Bytes a second under which, for as long as that, a pull's connection is given up too."""
 
+    name_lease: Duration = "250ms"
+    """How long Inference may serve a name without asking again; to change one takes as long."""
+
     drain_timeout: Duration = "30s"
     """How long running calls may take to finish after SIGTERM."""
 

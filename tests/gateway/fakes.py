@@ -22,7 +22,8 @@ from common.errors import (
 from common.failures import to_failure
 from common.mailbox import Event
 from common.names import ModelName
-from common.run_stream import Put, RunStream
+from common.outbox import Outbox
+from common.run_stream import RunStream
 from protos.paddock.v1 import (
     blob_pb2,
     blob_pb2_grpc,
@@ -273,18 +274,18 @@ class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
             async for response in responses:
                 yield response
 
-    async def _run(self, request: inference_pb2.GenerateRequest, put: Put) -> None:
+    async def _run(self, request: inference_pb2.GenerateRequest, outbox: Outbox) -> None:
         number = request.sequence
         try:
             async with aclosing(self.generate(request)) as events:
                 async for event in events:
                     if isinstance(event, generation_pb2.Completed):
-                        put(sequences_pb2.SequenceUpdate(sequence=number, completed=event))
+                        outbox.put(sequences_pb2.SequenceUpdate(sequence=number, completed=event))
                     else:
-                        put(sequences_pb2.SequenceUpdate(sequence=number, delta=event))
+                        outbox.put(sequences_pb2.SequenceUpdate(sequence=number, delta=event))
                     await asyncio.sleep(_STEP)
         except PaddockError as error:
-            put(sequences_pb2.SequenceUpdate(sequence=number, failure=to_failure(error)))
+            outbox.put(sequences_pb2.SequenceUpdate(sequence=number, failure=to_failure(error)))
 
     async def generate(self, request: inference_pb2.GenerateRequest) -> AsyncGenerator[Event, None]:
         self.generated.append(request)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from tests.integration.node import Node, url_of
+from tests.integration.node import Gateway, url_of
 
 _INTERVAL = 0.1  # seconds
 _PATIENCE = 2.0
@@ -20,17 +20,17 @@ class Balancer:
     back in time.
     """
 
-    def __init__(self, gateways: Sequence[Node]) -> None:
+    def __init__(self, gateways: Sequence[Gateway]) -> None:
         self._gateways = gateways
-        self._ready: set[Node] = set(gateways)
+        self._ready: set[Gateway] = set(gateways)
         self._turns = itertools.count()
 
-    def next(self) -> Node:
+    def next(self) -> Gateway:
         """Choose a gateway for a request."""
         choice = [it for it in self._gateways if it in self._ready] or self._gateways
         return choice[next(self._turns) % len(choice)]
 
-    def refused(self, gateway: Node) -> None:
+    def refused(self, gateway: Gateway) -> None:
         """A gateway took no connection."""
         self._ready.discard(gateway)
 
@@ -44,7 +44,7 @@ class Balancer:
             for gateway in self._gateways:
                 group.create_task(self._follow(session, gateway))
 
-    async def _follow(self, session: aiohttp.ClientSession, gateway: Node) -> None:
+    async def _follow(self, session: aiohttp.ClientSession, gateway: Gateway) -> None:
         while True:
             try:
                 async with session.get(f"{url_of(gateway)}/readyz") as answer:
@@ -56,7 +56,7 @@ class Balancer:
 
 
 @asynccontextmanager
-async def balancing(gateways: Sequence[Node]) -> AsyncIterator[Balancer]:
+async def balancing(gateways: Sequence[Gateway]) -> AsyncIterator[Balancer]:
     """Balance over gateways."""
     balancer = Balancer(gateways)
     following = asyncio.create_task(balancer.follow())

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from tests.integration.balancer import Balancer, balancing
-from tests.integration.node import Node, url_of
+from tests.integration.node import Gateway, url_of
 from tests.integration.questions import (
     Answer,
     Broken,
@@ -33,7 +33,7 @@ class Stream:
     """One stream: what was asked where, and what came of it."""
 
     question: Question
-    gateway: Node
+    gateway: Gateway
     began: float
     lines: int = 0
     ended: float | None = None
@@ -182,7 +182,7 @@ def _now() -> str:
 
 @asynccontextmanager
 async def running_load(
-    gateways: Sequence[Node], expected: Mapping[Question, Answer], clients: int
+    gateways: Sequence[Gateway], expected: Mapping[Question, Answer], clients: int
 ) -> AsyncIterator[Load]:
     """Let clients ask for as long as the block lasts; fail when a stream was lost."""
     async with balancing(gateways) as balancer:
@@ -199,7 +199,7 @@ async def running_load(
     assert load.report.complete
 
 
-async def undisturbed(gateway: Node, questions: Sequence[Question]) -> dict[Question, Answer]:
+async def undisturbed(gateway: Gateway, questions: Sequence[Question]) -> dict[Question, Answer]:
     """Ask each question once, all at the same time, while nothing is wrong."""
     url = url_of(gateway)
     answers = await asyncio.gather(*(ask(url, it, lambda _: None) for it in questions))

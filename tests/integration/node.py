@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from cli.child import Child
 
@@ -16,6 +17,19 @@ _START_TIMEOUT = 60.0  # seconds
 _EXIT_TIMEOUT = 60.0
 # Below the ports that the kernel gives to clients.
 _PORTS = range(12_000, 32_000)
+
+
+class Gateway(Protocol):
+    """Where clients ask: a process, or what stands before several."""
+
+    address: str
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+
+    def was_killed(self, since: float) -> bool:
+        """Tell whether connections may have broken after a time on the monotonic clock."""
 
 
 class Node:
@@ -98,7 +112,7 @@ class Node:
         return self._child.process
 
 
-def url_of(gateway: Node) -> str:
+def url_of(gateway: Gateway) -> str:
     """Give the URL of a gateway's REST API."""
     return f"http://{gateway.address}"
 

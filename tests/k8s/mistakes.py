@@ -29,8 +29,8 @@ MISTAKES = {
     ),
     "a field of another version": Mistake(
         "base/blob.yaml",
-        "sleep: {seconds: 10}",
-        "sleep: {second: 10}",
+        "sleep: {seconds: 35}",
+        "sleep: {second: 35}",
         "schemas",
         "preStop.sleep",
     ),
@@ -206,8 +206,8 @@ MISTAKES = {
     ),
     "leaving before anybody knows": Mistake(
         "base/blob.yaml",
+        "sleep: {seconds: 35}",
         "sleep: {seconds: 10}",
-        "sleep: {seconds: 1}",
         "termination",
         "leaves before its callers can know",
     ),

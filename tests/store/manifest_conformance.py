@@ -59,6 +59,20 @@ class ManifestCases(StoreCases):
         store.write_manifest(NAME, b"again")
         assert store.read_manifest(NAME).content == b"again"
 
+    def test_what_another_process_did_is_known_at_once(self, open_again: OpenStore) -> None:
+        names = [ModelName.parse(text) for text in ("Model:1", "model:1", "team/Model:1")]
+        one, other = open_again(), open_again()
+        assert list(other.known_manifests()) == []
+        written = [one.write_manifest(name, b"%d" % number) for number, name in enumerate(names)]
+        known = sorted(other.known_manifests(), key=lambda manifest: manifest.content)
+        assert known == written
+        asked = ModelName.parse("MODEL:1")
+        assert other.names_like(asked) == [names[0], names[1]]
+        one.delete_manifest(names[0])
+        assert other.names_like(asked) == [names[1]]
+        assert {manifest.name for manifest in other.known_manifests()} == set(names[1:])
+        assert other.names_like(ModelName.parse("nobody")) == []
+
     def test_a_read_never_sees_half_a_manifest(self, open_again: OpenStore) -> None:
         versions = [bytes([number]) * 50_000 for number in range(1, self.rounds)]
         store = open_again()

@@ -204,3 +204,15 @@ os.kill(os.getpid(), 9)
     assert store.abort_uploads(young) == 0
     assert store.abort_uploads(distant_future()) == 1
     assert not left.exists()
+
+
+def test_a_blob_that_goes_to_the_disk_while_it_comes_is_whole(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    pieces = [bytes([number]) * (3_000_001 * number) for number in range(1, 6)]
+    with store.begin_upload() as upload:
+        for piece in pieces:
+            upload.write(piece)
+        digest, size = upload.commit()
+    content = b"".join(pieces)
+    assert (digest, size) == (digest_of(content), len(content))
+    assert read(store, digest) == content

@@ -13,7 +13,7 @@ from typing import Any
 from common.errors import CapabilityMissing, InvalidRequest, LoadFailed, PaddockError, WorkerLost
 from protos.paddock.v1 import generation_pb2, model_pb2
 from workers.cache_entry import HeldFolder, hold
-from workers.engine import Limits, Occupancy, Plan, Prompt, Step, Timing
+from workers.engine import Limits, Occupancy, Plan, Prompt, Rest, Step, Timing
 from workers.window import answer_limit
 
 
@@ -58,6 +58,8 @@ class FakeEngine:
         self.running = 0
         self.generated = 0
         self.closed = False
+        self.asleep = False
+        self.woken = 0
         self.closing = asyncio.Event()
         self.closing.set()
 
@@ -125,6 +127,15 @@ class FakeEngine:
         await self._step()
         return [[float(len(prompt)), float(sum(prompt)), 1.0] for prompt in prompts]
 
+    async def sleep(self) -> None:
+        self.asleep = True
+
+    async def wake(self) -> None:
+        if self._dead.is_set():
+            raise WorkerLost
+        self.asleep = False
+        self.woken += 1
+
     @property
     def occupancy(self) -> Occupancy:
         return Occupancy(min(self.running, self._limits.max_sequences), self.running / 100)
@@ -162,7 +173,9 @@ class FakeFactory:
         pace: float = 0.0,
         context_length: int = 1000,
         letters: int = 1,
+        asleep: Rest = Rest(),  # noqa: B008
     ) -> None:
+        self.asleep = asleep
         self.letters = letters
         self.memory = memory
         self.pace = pace
@@ -174,7 +187,7 @@ class FakeFactory:
         self.gate.set()
 
     def plan(self, spec: model_pb2.ModelSpec, folder: Path, budget: int) -> Plan:
-        return Plan(memory=self.memory)
+        return Plan(memory=self.memory, asleep=self.asleep)
 
     async def start(self, spec: model_pb2.ModelSpec, folder: Path, plan: Plan) -> FakeEngine:
         self.started.append(spec.name)

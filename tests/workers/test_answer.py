@@ -85,7 +85,12 @@ async def ask(
     given = Prompt([ord(letter) for letter in prompt], prompt)
     reader = await make_reader(engine.ready, spec, generation, given)
     deltas: list[generation_pb2.Delta] = []
-    answer = Answer(engine.ready, given, generation, reader, deltas.append, recorded)
+
+    def give_delta() -> generation_pb2.Delta:
+        deltas.append(generation_pb2.Delta())
+        return deltas[-1]
+
+    answer = Answer(engine.ready, given, generation, reader, give_delta, recorded)
     await answer.run()
     return Answered(answer, deltas)
 

@@ -100,7 +100,12 @@ async def ask(
     prompt = await make_prompt(ready, spec, generation)
     reader = await make_reader(ready, spec, generation, prompt)
     deltas: list[generation_pb2.Delta] = []
-    answer = Answer(ready, prompt, generation, reader, deltas.append, recorded)
+
+    def give_delta() -> generation_pb2.Delta:
+        deltas.append(generation_pb2.Delta())
+        return deltas[-1]
+
+    answer = Answer(ready, prompt, generation, reader, give_delta, recorded)
     await answer.run()
     return Answered(answer, deltas)
 

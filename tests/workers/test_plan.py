@@ -80,6 +80,27 @@ def test_an_engine_on_several_gpus() -> None:
     assert 0 < adapters[0] * 2 == adapters[1]
 
 
+def test_what_an_engine_takes_while_it_sleeps() -> None:
+    """Its weights lie in the machine's memory; what comes with every process stays."""
+
+    def plan(*, sleeps: bool) -> Plan:
+        return plan_engine(
+            LLAMA_8B,
+            16 * GIBIBYTE,
+            96 * GIBIBYTE,
+            cores=9,
+            accelerator=True,
+            pooling=False,
+            parallelism=Parallelism(tensor=2),
+            sleeps=sleeps,
+        )
+
+    planned = plan(sleeps=True)
+    assert planned.asleep.host == 16 * GIBIBYTE
+    assert planned.asleep.accelerator == planned.memory - planned.kv_cache - 16 * GIBIBYTE
+    assert not plan(sleeps=False).asleep.host
+
+
 def test_an_unknown_shape() -> None:
     with pytest.raises(InvalidModel, match="num_hidden_layers"):
         cache_bytes_per_token({"hidden_size": 1})

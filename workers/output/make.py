@@ -16,6 +16,7 @@ from workers.output.reader import Reader, TagReader
 from workers.output.tags import Tags
 from workers.output.thinking import EmptyThoughtFilter, ThinkingSplitter
 from workers.output.tool_calls import ToolCallSplitter
+from workers.prompt import is_small
 from workers.slot import ReadyEngine
 
 
@@ -46,7 +47,10 @@ async def make_reader(
     tools = [orjson.loads(tool) for tool in generation.chat.tools_json]
     if not thinks and not tools and not _marks_every_answer(spec):
         return None
-    found = await ready.render(lambda tokenizer: _find_out(tokenizer, spec, generation, thinks))
+    found = await ready.render(
+        lambda tokenizer: _find_out(tokenizer, spec, generation, thinks),
+        small=is_small(generation),
+    )
     if found.choice.harmony:
         raw = generation.completion.raw
         return None if raw else HarmonyReader(prompt.text, tools=bool(tools))

@@ -110,6 +110,15 @@ class SimulatedEngine:
             self._require_life()
             return [_vector(prompt, self._dimensions) for prompt in prompts]
 
+    async def sleep(self) -> None:
+        """Do nothing for a while; see the seam."""
+        self._require_life()
+
+    async def wake(self) -> None:
+        """Take the time that waking takes; see the seam."""
+        await asyncio.sleep(self._simulation.wake_time)
+        self._require_life()
+
     @property
     def occupancy(self) -> Occupancy:
         """How full it is; see the seam."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from protos.paddock.v1 import model_pb2
-from workers.engine import Limits, Plan
+from workers.engine import Limits, Plan, Rest
 from workers.lora.sharing import engine_rank
 from workers.plan import too_large
 from workers.simulated.batch import Counts
@@ -40,7 +40,12 @@ class SimulatedFactory:
             raise too_large(memory, budget)
         own = int(spec.details.context_length) or _configured_window(folder) or _WINDOW
         window = min(own, self._context_length or own)
-        return Plan(memory=memory, context_length=window, lora_rank=engine_rank(spec))
+        return Plan(
+            memory=memory,
+            context_length=window,
+            lora_rank=engine_rank(spec),
+            asleep=Rest(memory, self._simulation.rest),
+        )
 
     async def start(self, spec: model_pb2.ModelSpec, folder: Path, plan: Plan) -> SimulatedEngine:
         """Start an engine after the time that a load takes."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from common.client_stream import joined
 from common.errors import DigestMismatch, RegistryFailed, Unavailable, UploadMoved
 from protos.paddock.v1 import blob_pb2
 from services.registry.blob_client import BlobClient, BlobUpload
@@ -128,22 +129,9 @@ def _mismatch(digest: str, error: DigestMismatch) -> RegistryFailed:
     )
 
 
-async def _send_all(pieces: AsyncGenerator[bytes | bytearray, None], upload: BlobUpload) -> None:
-    async with aclosing(_parts(pieces)) as parts:
+async def _send_all(pieces: AsyncGenerator[bytes, None], upload: BlobUpload) -> None:
+    async with aclosing(joined(pieces, _PART)) as parts:
         async for part in parts:
             await upload.send(blob_pb2.WriteRequest(data=part))
             if upload.answered:
                 return
-
-
-async def _parts(pieces: AsyncGenerator[bytes | bytearray, None]) -> AsyncGenerator[bytes, None]:
-    """Join and cut pieces into parts of one to two times `_PART` bytes."""
-    waiting = bytearray()
-    async for piece in pieces:
-        for start in range(0, len(piece), _PART):
-            waiting += memoryview(piece)[start : start + _PART]
-            if len(waiting) >= _PART:
-                yield bytes(waiting)
-                waiting.clear()
-    if waiting:
-        yield bytes(waiting)

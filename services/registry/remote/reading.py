@@ -34,7 +34,7 @@ class _Range:
         self.end = end
         self.received = 0
         self.attempts = 0
-        self._held = bytearray()
+        self._held: list[bytes] = []
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -51,10 +51,10 @@ class _Range:
     def add(self, piece: bytes) -> None:
         """Take bytes in."""
         self.received += len(piece)
-        self._held += piece
+        self._held.append(piece)
         self._news.set()
 
-    async def take(self) -> AsyncGenerator[bytearray, None]:
+    async def take(self) -> AsyncGenerator[bytes, None]:
         """Give the bytes as they come.
 
         Raises:
@@ -66,9 +66,9 @@ class _Range:
             await self._news.wait()
             self._news.clear()
             ended = self._task.done()
-            held, self._held = self._held, bytearray()
-            if held:
-                yield held
+            held, self._held = self._held, []
+            for piece in held:
+                yield piece
         await self._task
 
     async def cancel(self) -> None:
@@ -102,7 +102,7 @@ class RangeReader:
         self._received = received
         self._at_once = min(_FIRST_RANGES, window.share)
 
-    async def read(self, start: int, size: int) -> AsyncGenerator[bytearray, None]:
+    async def read(self, start: int, size: int) -> AsyncGenerator[bytes, None]:
         """Give the bytes from `start` to the end.
 
         Raises:

@@ -12,6 +12,11 @@ from tests.services.blob.helpers import NAME, Blobs, digest_of, manifest
 A, B, C = (digest_of(letter) for letter in (b"a", b"b", b"c"))
 
 
+async def listed(blobs: Blobs) -> list[blob_pb2.StoredManifest]:
+    pages = blobs.ListManifests(blob_pb2.ListManifestsRequest())
+    return [manifest async for page in pages for manifest in page.manifests]
+
+
 async def test_a_manifest_comes_back_as_it_went(blobs: Blobs) -> None:
     content = b"  " + manifest(A, B) + b"\n"
     request = blob_pb2.WriteManifestRequest(name=NAME, content=content)
@@ -19,8 +24,7 @@ async def test_a_manifest_comes_back_as_it_went(blobs: Blobs) -> None:
     assert written.name == NAME
     assert written.content == content
     assert await blobs.ReadManifest(blob_pb2.ReadManifestRequest(name=NAME)) == written
-    listed = [each async for each in blobs.ListManifests(blob_pb2.ListManifestsRequest())]
-    assert listed == [written]
+    assert await listed(blobs) == [written]
 
 
 async def test_a_deleted_manifest_is_gone(blobs: Blobs) -> None:
@@ -30,7 +34,7 @@ async def test_a_deleted_manifest_is_gone(blobs: Blobs) -> None:
         await blobs.ReadManifest(blob_pb2.ReadManifestRequest(name=NAME))
     with pytest.raises(ModelNotFound), rpc_errors():
         await blobs.DeleteManifest(blob_pb2.DeleteManifestRequest(name=NAME))
-    assert [each async for each in blobs.ListManifests(blob_pb2.ListManifestsRequest())] == []
+    assert await listed(blobs) == []
 
 
 async def test_what_is_refused(blobs: Blobs) -> None:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import pytest
 
-from common.errors import BlobNotFound
+from common.errors import BlobNotFound, ModelNotFound
 from common.names import ModelName
 from common.rpc import rpc_errors
 from protos.paddock.v1 import blob_pb2
@@ -37,6 +37,9 @@ class Watched(Store):
 
     def list_manifests(self) -> Iterator[Manifest]:
         yield from super().list_manifests()  # type: ignore[safe-super]
+        self.has_listed()
+
+    def has_listed(self) -> None:
         self.listings += 1
         self.after_listing(self.listings)
 
@@ -47,6 +50,11 @@ class WatchedFolder(Watched, FolderStore):
 
 class WatchedBucket(Watched, S3Store):
     """In a bucket."""
+
+    def known_manifests(self) -> list[Manifest]:
+        found = super().known_manifests()
+        self.has_listed()
+        return found
 
 
 WatchedStore: TypeAlias = WatchedFolder | WatchedBucket
@@ -98,6 +106,52 @@ async def release(blobs: Blobs, model: ModelName, stored: blob_pb2.StoredManifes
         digests=named_blobs(stored.content), released_at=stored.modified_at
     )
     return (await blobs.Collect(request)).blobs
+
+
+async def find(blobs: Blobs, name: str) -> blob_pb2.StoredManifest:
+    """Read a manifest whose name may be spelled otherwise."""
+    request = blob_pb2.ReadManifestRequest(name=ModelName.parse(name).to_proto(), any_case=True)
+    with rpc_errors():
+        return await blobs.ReadManifest(request)
+
+
+async def listed(blobs: Blobs) -> list[blob_pb2.StoredManifest]:
+    pages = blobs.ListManifests(blob_pb2.ListManifestsRequest())
+    return [manifest async for page in pages for manifest in page.manifests]
+
+
+async def test_a_model_that_was_made_through_one_is_found_through_the_other(
+    services: list[tuple[WatchedStore, Blobs]],
+) -> None:
+    """As by a client whose requests are balanced; also in a list, and in another spelling."""
+    (_, first), (_, second) = services
+    digest = await put(first, CONTENTS[0])
+    assert await listed(second) == []
+    for name in ("Team/Model:Q4", "team/other"):
+        written = await write_manifest(first, ModelName.parse(name), digest)
+        for blobs in (second, first):
+            assert await find(blobs, name.swapcase()) == written
+            assert written in await listed(blobs)
+    for blobs in (second, first):
+        with pytest.raises(ModelNotFound, match="nobody:latest"):
+            await find(blobs, "nobody")
+    gone = ModelName.parse("Team/Model:Q4").to_proto()
+    await second.DeleteManifest(blob_pb2.DeleteManifestRequest(name=gone))
+    for blobs in (first, second):
+        assert [manifest.name.model for manifest in await listed(blobs)] == ["other"]
+        with pytest.raises(ModelNotFound):
+            await find(blobs, "TEAM/MODEL:q4")
+
+
+async def test_an_exact_name_goes_before_other_spellings(
+    services: list[tuple[WatchedStore, Blobs]],
+) -> None:
+    (_, first), (_, second) = services
+    digest = await put(first, CONTENTS[0])
+    for name in ("model", "Model", "MODEL"):
+        await write_manifest(first, ModelName.parse(name), digest)
+    assert (await find(second, "model")).name.model == "model"
+    assert (await find(second, "mOdEl")).name.model == "MODEL"
 
 
 CONTENTS = [b"shared", b"config of the model", b"config of the child"]

@@ -8,7 +8,7 @@ from common.derived import derived_name
 from common.digests import hex_digits
 from common.errors import InvalidModel
 from common.names import ModelName
-from services.blob.wanted import wanted
+from services.blob.wanted import named_among, wanted
 from store.interface import Manifest
 from tests.services.blob.helpers import digest_of, manifest
 
@@ -62,3 +62,20 @@ def test_what_cannot_be_read_may_name_anything() -> None:
     with pytest.raises(InvalidModel):
         wanted([model, broken], (), NOON)
     assert wanted([broken], (), NOON).forsaken == (DERIVED,)
+
+
+def test_of_some_blobs_the_oldest_manifest_that_names_them_is_told() -> None:
+    manifests = [
+        Manifest(ModelName.parse("old"), manifest(CONFIG, SOURCE), EARLY),
+        Manifest(ModelName.parse("new"), manifest(RESULT, SOURCE), LATE),
+        derived,
+    ]
+    asked = [SOURCE, RESULT, digest_of(b"unknown")]
+    assert named_among(manifests, asked) == {SOURCE: EARLY, RESULT: EARLY}
+    assert named_among(manifests[1:2], asked) == {SOURCE: LATE, RESULT: LATE}
+
+
+def test_a_damaged_manifest_may_name_any_of_them() -> None:
+    damaged = Manifest(ModelName.parse("damaged"), b"{", EARLY)
+    with pytest.raises(InvalidModel, match="damaged:latest may name any blob"):
+        named_among([model, damaged], [SOURCE])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from common.durations import SECOND
 from common.errors import ModelNotFound, Unavailable
 from common.rpc import open_channel
 from common.server import Server
@@ -77,3 +78,20 @@ async def test_a_registry_that_stalls_costs_one_request_a_moment(tmp_path: Path)
         registry.stalls = False
         registry.models["one"].spec.digest = "another"
         assert (await it.resolve("one")).spec.digest == "another"
+
+
+async def test_an_answer_holds_for_its_lease_and_no_longer(tmp_path: Path) -> None:
+    clock = Clock()
+    async with resolver(tmp_path, clock) as (it, registry, _):
+        registry.models["one"].lease = SECOND // 4
+        for clock.now in (0.0, 0.1, 0.2):
+            assert (await it.resolve("one")).spec.digest == "d-one"
+        assert registry.asked == 1
+        clock.now = 0.25
+        registry.models["one"].spec.digest = "another"
+        assert (await it.resolve("one")).spec.digest == "another"
+        del registry.models["one"]
+        clock.now = 0.5
+        with pytest.raises(ModelNotFound):
+            await it.resolve("one")
+        assert registry.asked == 3

@@ -13,7 +13,7 @@ from common.server import Server
 from protos.paddock.v1 import blob_pb2_grpc, registry_pb2, registry_pb2_grpc
 from services.blob.collection import Collector
 from services.blob.servicer import BlobServicer
-from services.registry.blob_client import BlobClient
+from services.registry.blob_client import BlobClient, StoredManifest, stored_manifest
 from services.registry.remote.client import RemoteClient, RemoteSettings
 from services.registry.remote.retries import RetryPolicy
 from services.registry.servicer import RegistryServicer
@@ -28,8 +28,8 @@ _NOWHERE = RemoteSettings(
 class CountingBlobServicer(BlobServicer):
     """The real service; remembers which blobs were read, and can lose some on demand."""
 
-    def __init__(self, folder: Path) -> None:
-        store = FolderStore(folder)
+    def __init__(self, folder: Path, store: FolderStore | None = None) -> None:
+        store = store or FolderStore(folder)
         super().__init__(store, Collector(store, timedelta(hours=1)))
         self._folder = folder
         self.reads: list[str] = []
@@ -78,11 +78,17 @@ class Registry:
         with rpc_errors():
             return [progress.status async for progress in self.stub.Create(request)]
 
-    async def names(self) -> list[str]:
+    async def manifests(self) -> list[StoredManifest]:
+        pages = self.blobs.manifest_pages()
+        return [stored_manifest(each) async for page in pages for each in page.manifests]
+
+    async def listed(self) -> list[registry_pb2.ModelSummary]:
         with rpc_errors():
-            return [
-                model.name for model in (await self.stub.List(registry_pb2.ListRequest())).models
-            ]
+            pages = self.stub.List(registry_pb2.ListRequest())
+            return [model async for page in pages for model in page.models]
+
+    async def names(self) -> list[str]:
+        return [model.name for model in await self.listed()]
 
     async def show(self, model: str, **fields: Any) -> registry_pb2.ShowResponse:
         with rpc_errors():
@@ -120,10 +126,13 @@ def digest_of(content: bytes) -> str:
 
 @asynccontextmanager
 async def running_registry(
-    folder: Path, modelfiles: Path | None = None, remote: RemoteSettings | None = None
+    folder: Path,
+    modelfiles: Path | None = None,
+    remote: RemoteSettings | None = None,
+    store: FolderStore | None = None,
 ) -> AsyncIterator[Registry]:
     blob_server, registry_server = Server(), Server()
-    blob_service = CountingBlobServicer(folder)
+    blob_service = CountingBlobServicer(folder, store)
     blob_pb2_grpc.add_BlobServiceServicer_to_server(blob_service, blob_server.grpc)
     blob_address = await blob_server.start("127.0.0.1:0")
     async with (

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -66,6 +67,13 @@ async def serving(servicer: BlobServicer) -> AsyncIterator[BlobClient]:
     await server.stop(0)
 
 
+async def write_model(blobs: BlobClient, config: bytes = b"{}") -> bytes:
+    """Store what a model needs; give its manifest."""
+    written = await blobs.write(config)
+    described = Descriptor(media_type=CONFIG, digest=written.digest, size=written.size)
+    return Manifest(config=described).encode()
+
+
 @pytest.mark.parametrize(("listing", "is_saved"), [(1, True), (2, False)])
 async def test_a_model_is_complete_or_it_is_refused(
     tmp_path: Path, listing: int, is_saved: bool
@@ -76,9 +84,7 @@ async def test_a_model_is_complete_or_it_is_refused(
     fast.gate.set()
     async with serving(slow) as slow_blobs, serving(fast) as blobs:
         catalog, slow_catalog = Catalog(blobs), Catalog(slow_blobs)
-        config = await blobs.write(b"{}")
-        described = Descriptor(media_type=CONFIG, digest=config.digest, size=config.size)
-        content = Manifest(config=described).encode()
+        content = await write_model(blobs)
         saving = asyncio.create_task(slow_catalog.save(OTHER, content))
         await slow.arrived.wait()
         await catalog.save(MODEL, content)
@@ -102,3 +108,21 @@ async def test_a_model_is_complete_or_it_is_refused(
                 await saving
         assert bool(await catalog.find(OTHER)) == is_saved
         assert bool(list(store.list_blobs())) == is_saved
+
+
+async def test_a_change_ends_when_nobody_goes_by_the_old_model_any_more(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    async with serving(BlobServicer(store, Collector(store, timedelta(hours=1)))) as blobs:
+        catalog, lease = Catalog(blobs, lease=0.5), 0.5
+        first, second = await write_model(blobs), await write_model(blobs, b'{"a": 1}')
+
+        async def seconds(change: Coroutine[Any, Any, None]) -> float:
+            began = time.monotonic()
+            await change
+            return time.monotonic() - began
+
+        assert await seconds(catalog.save(MODEL, first)) < lease, "nobody knew it"
+        assert await seconds(catalog.save(MODEL, second)) >= lease
+        stored = await catalog.find(MODEL)
+        assert stored
+        assert await seconds(catalog.remove(stored)) >= lease

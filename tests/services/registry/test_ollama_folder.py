@@ -58,7 +58,7 @@ def put_manifest(registry: Registry, name: str, content: bytes) -> None:
 
 
 async def summaries(registry: Registry) -> dict[str, registry_pb2.ModelSummary]:
-    models = (await registry.stub.List(registry_pb2.ListRequest())).models
+    models = await registry.listed()
     return {model.name: model for model in models}
 
 

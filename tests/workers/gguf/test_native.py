@@ -10,7 +10,7 @@ from tests.workers.gguf.tiny_models import CONFIGS, DEMO, write_model
 from workers.engine import Plan
 from workers.gguf.native import is_native
 from workers.gguf.source import GgufSource
-from workers.vllm_start import engine_arguments
+from workers.vllm_arguments import engine_arguments
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ async def test_it_restores_the_same_weights(registry: Registry, wanted: str, dty
 
 
 async def made(registry: Registry) -> tuple[Any, dict[str, torch.Tensor]]:
-    (stored,) = await registry.blobs.manifests()
+    (stored,) = await registry.manifests()
     layers = {layer.name: layer.digest for layer in parse_manifest(stored.content).layers}
     config = json.loads(await registry.blobs.read(layers["config.json"]))
     weights = await registry.blobs.read(layers["model.safetensors"])

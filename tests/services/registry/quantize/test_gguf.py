@@ -77,7 +77,7 @@ def write(
 
 
 async def made_files(registry: Registry, model: str) -> list[GGUFReader]:
-    stored = next(it for it in await registry.blobs.manifests() if it.name.model == model)
+    stored = next(it for it in await registry.manifests() if it.name.model == model)
     digests = model_digests(parse_manifest(stored.content).layers)
     return [GGUFReader(blob_path(registry.folder, digest)) for digest in digests]
 

@@ -30,7 +30,7 @@ async def files_of(registry: Registry, model: str) -> dict[str, bytes]:
 
 
 async def manifest_of(registry: Registry, model: str) -> Manifest:
-    stored = [it for it in await registry.blobs.manifests() if it.name.model == model]
+    stored = [it for it in await registry.manifests() if it.name.model == model]
     return parse_manifest(stored[0].content)
 
 
