@@ -103,6 +103,14 @@ def serve_command(
             help="Workers; they divide this machine's GPUs, or its memory and cores.",
         ),
     ] = 1,
+    gateways: Annotated[
+        int,
+        typer.Option(
+            envvar="PADDOCK_GATEWAYS",
+            min=0,
+            help="Processes that share the port; 0: as many as the cores have use for.",
+        ),
+    ] = 0,
     drain_delay: Annotated[
         str,
         typer.Option(
@@ -127,6 +135,7 @@ def serve_command(
         demo=DEMO_MODEL if demo else None,
         log_level=log_level,
         workers=workers,
+        gateways=gateways,
         drain_delay=drain_delay,
         drain_timeout=drain_timeout,
     )

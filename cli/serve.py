@@ -16,7 +16,7 @@ import aiohttp
 
 from cli.child import Child
 from cli.demo import chat_models, install_demo
-from cli.shares import divide
+from cli.shares import divide, gateways_for
 from cli.suite import Suite
 from common.gpus import visible_gpus
 from common.hosts import HostAddress
@@ -42,6 +42,8 @@ class ServeOptions:
     demo: Path | None
     log_level: str
     workers: int
+    gateways: int
+    """0: as many as the machine's cores have use for."""
     drain_delay: str
     drain_timeout: str
 
@@ -58,6 +60,7 @@ def serve(options: ServeOptions) -> None:
         options.store,
         options.log_level,
         shares=divide(options.workers, visible_gpus() if options.workers > 1 else []),
+        gateways=options.gateways or gateways_for(os.cpu_count() or 1),
         drain_delay=options.drain_delay,
         drain_timeout=options.drain_timeout,
     )

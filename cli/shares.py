@@ -1,8 +1,11 @@
-"""How several workers divide a machine."""
+"""How a machine is divided among processes of one kind."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_CORES_PER_GATEWAY = 16
+_MOST_GATEWAYS = 4
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,8 @@ def divide(workers: int, gpus: Sequence[str]) -> list[Share]:
     chosen = [gpus[number % len(gpus)] for number in range(workers)]
     sharers = Counter(chosen)
     return [Share(gpu, sharers[gpu]) for gpu in chosen]
+
+
+def gateways_for(cores: int) -> int:
+    """Say how many gateways a machine has use for, where each token costs one about 30 us."""
+    return max(1, min(cores // _CORES_PER_GATEWAY, _MOST_GATEWAYS))

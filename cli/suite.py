@@ -43,6 +43,8 @@ class Suite:
     log_level: str
     shares: Sequence[Share] = (Share(),)
     """What each worker has of this machine."""
+    gateways: int = 1
+    """Processes that share the port of the REST API."""
     drain_delay: str = "0s"
     drain_timeout: str = "30s"
 
@@ -111,14 +113,16 @@ class Suite:
                 for name, share in zip(self._worker_names, self.shares, strict=True)
             ],
             [self._service("inference", "services.inference", *flags)],
-            [self._gateway(blob, registry, inference)],
+            [self._gateway(name, blob, registry, inference) for name in self._gateway_names],
         ]
 
     @property
     def _worker_names(self) -> list[str]:
-        if len(self.shares) == 1:
-            return ["worker"]
-        return [f"worker-{number}" for number in range(1, len(self.shares) + 1)]
+        return _numbered("worker", len(self.shares))
+
+    @property
+    def _gateway_names(self) -> list[str]:
+        return _numbered("gateway", self.gateways)
 
     @property
     def _common_flags(self) -> tuple[str, ...]:
@@ -150,14 +154,16 @@ class Suite:
         spec = self._service(name, "workers", *flags)
         return replace(spec, environment=share.environment)
 
-    def _gateway(self, blob: str, registry: str, inference: str) -> ChildSpec:
-        flags = ("--blob", blob, "--registry", registry, "--inference", inference)
+    def _gateway(self, name: str, blob: str, registry: str, inference: str) -> ChildSpec:
+        flags: tuple[str, ...] = ("--blob", blob, "--registry", registry, "--inference", inference)
+        if self.gateways > 1:
+            flags += ("--reuse-port",)
         delay = ("--drain-delay", self.drain_delay)
         host = f"{self.host.host}:{self.host.port}"
         if ":" in self.host.host:
             host = f"[{self.host.host}]:{self.host.port}"
         return ChildSpec(
-            "gateway",
+            name,
             ("-m", "gateway", "--host", host, *flags, *delay, *self._common_flags),
             _answering_at(f"{self.host.url}/readyz"),
             drain=seconds(self.drain_delay) + seconds(self.drain_timeout),
@@ -165,6 +171,11 @@ class Suite:
 
     def _address(self, name: str) -> str:
         return f"unix:{self.sockets / name}.sock"
+
+
+def _numbered(kind: str, number: int) -> list[str]:
+    """Name processes of one kind."""
+    return [kind] if number == 1 else [f"{kind}-{each}" for each in range(1, number + 1)]
 
 
 def _serving_at(address: str) -> Callable[[], Awaitable[bool]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.child import ChildSpec
-from cli.shares import divide
+from cli.shares import divide, gateways_for
 from cli.suite import Suite
 from common.hosts import HostAddress
 
@@ -95,6 +95,20 @@ def test_several_workers_have_addresses_of_their_own_and_one_cache(tmp_path: Pat
     listening = [each["--listen"] for each in flags]
     assert flags_of(inference)["--worker-addresses"].split(",") == listening
     assert len(set(listening)) == 2
+
+
+def test_several_gateways_share_the_port(tmp_path: Path) -> None:
+    suite = replace(make_suite(tmp_path), gateways=2)
+    gateways = processes(suite, "gateway")
+    assert [gateway.name for gateway in gateways] == ["gateway-1", "gateway-2"]
+    assert {"--reuse-port"} <= set(gateways[0].arguments) & set(gateways[1].arguments)
+    (alone,) = processes(make_suite(tmp_path), "gateway")
+    assert "--reuse-port" not in alone.arguments
+
+
+@pytest.mark.parametrize(("cores", "gateways"), [(1, 1), (16, 1), (32, 2), (256, 4)])
+def test_gateways_by_the_cores(cores: int, gateways: int) -> None:
+    assert gateways_for(cores) == gateways
 
 
 def test_workers_with_gpus_of_their_own_see_no_other(tmp_path: Path) -> None:
