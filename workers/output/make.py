@@ -1,6 +1,7 @@
 """Makes what reads the answer to a request."""
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -29,6 +30,10 @@ class _Found:
     special_tokens: frozenset[str]
 
 
+_MOST_KNOWN = 16  # templates of a tokenizer; requests may bring their own
+_found: WeakKeyDictionary[Tokenizer, dict[tuple[object, ...], _Found]] = WeakKeyDictionary()
+
+
 async def make_reader(
     ready: ReadyEngine,
     spec: model_pb2.ModelSpec,
@@ -48,7 +53,7 @@ async def make_reader(
     if not thinks and not tools and not _marks_every_answer(spec):
         return None
     found = await ready.render(
-        lambda tokenizer: _find_out(tokenizer, spec, generation, thinks),
+        lambda tokenizer: _known(tokenizer, spec, generation.template, thinks),
         small=is_small(generation),
     )
     if found.choice.harmony:
@@ -76,15 +81,23 @@ def _marks_every_answer(spec: model_pb2.ModelSpec) -> bool:
     return spec.parser == "harmony" or not marking.isdisjoint(families)
 
 
+def _known(tokenizer: Tokenizer, spec: model_pb2.ModelSpec, template: str, thinks: bool) -> _Found:
+    """Find out once what holds for all requests with a template: parsers take long to make."""
+    known = _found.setdefault(tokenizer, {})
+    key = (spec.parser, spec.details.family, *spec.details.families, template, thinks)
+    if key not in known:
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        known[key] = _find_out(tokenizer, spec, template, thinks)
+    return known[key]
+
+
 def _find_out(
-    tokenizer: Tokenizer,
-    spec: model_pb2.ModelSpec,
-    generation: generation_pb2.Generation,
-    thinks: bool,
+    tokenizer: Tokenizer, spec: model_pb2.ModelSpec, template: str, thinks: bool
 ) -> _Found:
     added = tokenizer.added_tokens_decoder.values()
     texts = frozenset(token.content for token in added)
-    choice = choose(_clues(tokenizer, spec, generation.template, texts))
+    choice = choose(_clues(tokenizer, spec, template, texts))
     tags = _tags(choice.thinking, tokenizer) if thinks and choice.thinking else None
     return _Found(choice, tags, frozenset(token.content for token in added if token.special))
 
