@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=64, help="of each answer")
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement, at least")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--together", action="store_true", help="all streams ask at once")
     parser.add_argument("--document", action="store_true", help="renew docs/benchmarks.md")
     arguments = parser.parse_args()
     with TemporaryDirectory() as name, ExitStack() as stack:
@@ -67,7 +68,7 @@ def measure(contestants: dict[str, Contestant], arguments: argparse.Namespace) -
         turns = names[number % len(names) :] + names[: number % len(names)]
         for streams in arguments.streams:
             for name in turns:
-                load = Load(streams, arguments.tokens, arguments.seconds)
+                load = Load(streams, arguments.tokens, arguments.seconds, arguments.together)
                 figures = summarize(*contestants[name].run(load))
                 results[streams][name].append(figures)
                 print(

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from bench.load import Answered, percentile
 from bench.processes import CLIENTS, Tree, Usage
 
-# So many answers one after another are measured at least: all streams begin and end together,
-# and what is counted is to hold whole waves of them.
+# So many answers one after another are measured at least: streams that begin together end
+# together, and what is counted is to hold whole waves of them.
 _WAVES = 3
 
 Ask = Callable[[int, int], Awaitable[Answered]]
@@ -26,6 +26,9 @@ class Load:
     """Of each answer."""
     seconds: float
     """That are measured at least."""
+    together: bool = False
+    """All streams ask at the same moment, and as answers are of one length go on doing so;
+    else they are spread over the time that an answer takes."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +49,27 @@ async def run_load(ask: Ask, load: Load, processes: Tree) -> tuple[Measured, Usa
     answers: list[Answered] = []
     warm = asyncio.Event()
     over = False
-    waiting = load.streams
+
+    def longest() -> float:
+        return max(each.ended - each.asked for each in answers)
 
     async def work(client: int) -> None:
-        nonlocal waiting
         answers.append(await ask(client, load.tokens))
-        waiting -= 1
-        if not waiting:
+        if len(answers) == load.streams:
             warm.set()
+        if not load.together:
+            await warm.wait()
+            await asyncio.sleep(client / load.streams * longest())
         while not over:
             answers.append(await ask(client, load.tokens))
 
     async def measure() -> tuple[float, float, Usage]:
         nonlocal over
         await warm.wait()
-        longest = max(each.ended - each.asked for each in answers)
+        if not load.together:
+            await asyncio.sleep(longest())
         taken, began = processes.usage(), time.monotonic()
-        await asyncio.sleep(max(load.seconds, _WAVES * longest))
+        await asyncio.sleep(max(load.seconds, _WAVES * longest()))
         taken, ended = processes.usage() - taken, time.monotonic()
         over = True
         return began, ended, taken
