@@ -100,7 +100,7 @@ async def _run(
 
 
 async def _start_and_watch(suite: Suite, children: list[Child], demo: Path | None) -> None:
-    for child in children:
+    for child in _start_order(children):
         child.log.unlink(missing_ok=True)
         await child.start()
     await _wait_until_ready(children)
@@ -108,6 +108,13 @@ async def _start_and_watch(suite: Suite, children: list[Child], demo: Path | Non
     async with asyncio.TaskGroup() as group:
         for child in children:
             group.create_task(child.keep_alive())
+
+
+def _start_order(children: list[Child]) -> list[Child]:
+    """Put the gateway first, so that it answers soon, and last the workers, who import vLLM."""
+    workers = [child for child in children if child.spec.name.startswith("worker")]
+    others = [child for child in children if child not in workers]
+    return [*reversed(others), *workers]
 
 
 async def _wait_until_ready(children: list[Child]) -> None:
