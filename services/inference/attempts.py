@@ -1,6 +1,7 @@
 """The attempts of one request to find a worker that can serve it."""
 
 import asyncio
+import math
 from collections.abc import Hashable
 
 from common.errors import Interrupted, NoRoom, OutOfMemory, PaddockError, Unavailable, WorkerLost
@@ -11,6 +12,9 @@ from services.inference.worker_client import WorkerClient
 
 # A request that brings down every worker it is started on must not go round for ever.
 _MAX_LOSSES = 3
+
+# Seconds within which workers are lost at once: not by the request, then.
+_AT_ONCE = 0.05
 
 # Seconds from the second loss on: when this process was held up, it loses all of its workers at
 # once, and knows a moment later.
@@ -39,6 +43,8 @@ class Attempts:
         self._progress = 0
         self._error: PaddockError = Unavailable("no worker is available; try again later")
         self._losses = 0
+        self._lost_workers = 0
+        self._lost_at = -math.inf
         self._extend()
 
     async def next_worker(self) -> WorkerClient:
@@ -49,7 +55,7 @@ class Attempts:
         """
         try:
             async with asyncio.timeout_at(self._deadline):
-                if self._losses > 1:
+                if self._lost_workers > 1:
                     await asyncio.sleep(_LOSS_PAUSE)
                 while True:
                     worker = await self._fleet.place(self._wanted, self._refusals, self._prefix)
@@ -71,11 +77,11 @@ class Attempts:
         self._error = Unavailable(error.message) if isinstance(error, Interrupted) else error
         if progress > self._progress:
             self._progress = progress
-            self._losses = 0
+            self._losses = self._lost_workers = 0
             self._extend()
         if isinstance(error, WorkerLost):
             self._extend()
-            self._losses += 1
+            self._count_loss()
             if self._losses >= _MAX_LOSSES:
                 raise error
         elif isinstance(error, OutOfMemory | Unavailable):
@@ -84,6 +90,12 @@ class Attempts:
             self._refusals[worker.address] = error
         else:
             raise error
+
+    def _count_loss(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._losses += now - self._lost_at > _AT_ONCE
+        self._lost_workers += 1
+        self._lost_at = now
 
     def _extend(self) -> None:
         self._deadline = asyncio.get_running_loop().time() + self._timeout

@@ -146,7 +146,9 @@ async def test_a_node_is_drained_and_no_stream_notices(
         for workload in (BLOB, REGISTRY, INFERENCE, GATEWAY):
             await cluster.rolled_out(workload)
     assert not [
-        pod.name for pod in cluster.pods if pod.assignment.node == node and pod not in there
+        pod.name
+        for pod in cluster.pods
+        if pod.assignment.node == node and pod not in there and not pod.leaving
     ]
     cluster.uncordon(node)
     assert not draining.done()

@@ -145,7 +145,7 @@ async def test_parts_go_where_the_registry_wants_them(
 
 
 async def test_parts_go_elsewhere_side_by_side(redirecting: Redirecting, tmp_path: Path) -> None:
-    redirecting.seconds = 0.3
+    redirecting.seconds = 0.6
     lines, _ = await push(redirecting, tmp_path)
     assert lines[-1] == "success"
     # Small files have one part each, and are pushed side by side as well.
