@@ -43,6 +43,11 @@ class Talk:
         output = self.terminal.text[self._seen :].rpartition(">>> " + PLACEHOLDER)[0]
         return _SPINNER.sub("", output.partition("\n\n")[2]).strip()
 
+    def resize(self, columns: int) -> None:
+        """Make the terminal wider or narrower, and wait until the prompt was drawn anew."""
+        self.terminal.resize(columns)
+        self.wait_for_prompt()
+
     def leave(self) -> None:
         """Press Ctrl-D, as one who is done."""
         self.terminal.type(CTRL_D)

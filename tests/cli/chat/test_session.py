@@ -164,7 +164,7 @@ def test_a_terminal_that_is_resized(fake: FakeOllama, tmp_path: Path) -> None:
     fake.answers += [Answer([{"content": "word " * 29 + "word"}])] * 2
     with talk(fake.url, tmp_path) as session:
         for columns, count in ((100, 2), (40, 4)):
-            session.terminal.resize(columns)
+            session.resize(columns)
             lines = session.say("Long?").splitlines()
             assert max(map(len, lines)) < columns
             assert len(lines) == count
