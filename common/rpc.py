@@ -27,6 +27,7 @@ from common.errors import (
     Unavailable,
     error_for,
 )
+from common.named_channel import NamedChannel
 from common.tls import CHANNEL_OPTIONS, Tls, process_tls
 
 logger = logging.getLogger(__name__)
@@ -111,18 +112,34 @@ def open_channel(address: str, *, retry: bool = True) -> grpc.aio.Channel:
     Raises:
         InvalidRequest: a list names something else.
     """
+    target = _target(address)
     options = [*OPTIONS, ("grpc.service_config", json.dumps(_SERVICE_CONFIG if retry else {}))]
     tls = tls_for(address)
-    if tls is None:
-        return grpc.aio.insecure_channel(_target(address), options=options)
-    return grpc.aio.secure_channel(
-        _target(address), tls.channel_credentials(), options=[*options, *CHANNEL_OPTIONS]
-    )
+
+    def open_once() -> grpc.aio.Channel:
+        if tls is None:
+            return grpc.aio.insecure_channel(target, options=options)
+        return grpc.aio.secure_channel(
+            target, tls.channel_credentials(), options=[*options, *CHANNEL_OPTIONS]
+        )
+
+    return NamedChannel(open_once) if _is_name(target) else open_once()
 
 
 def tls_for(address: str) -> Tls | None:
     """Give what secures an address; a Unix socket is guarded by its folder."""
     return None if address.startswith("unix:") else process_tls()
+
+
+def _is_name(target: str) -> bool:
+    """Tell whether a name server is asked for a target."""
+    if target.startswith(("unix:", "ipv4:", "ipv6:")):
+        return False
+    try:
+        ip_address(target.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return True
+    return False
 
 
 def _target(address: str) -> str:

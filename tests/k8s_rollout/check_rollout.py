@@ -94,8 +94,19 @@ async def bucket_outside(cluster: Cluster, swift: Swift) -> AsyncIterator[Object
 async def entrance(cluster: Cluster) -> Entrance:
     """The Service, with a model behind it."""
     found = Entrance(cluster.services.address("paddock"))
+    await is_answered(found)
     await install_demo(found.url, DEMO_MODEL)
     return found
+
+
+async def is_answered(entrance: Entrance) -> None:
+    """Wait until all have found each other: that a name did not exist is remembered for a while."""
+    async with asyncio.timeout(CACHED), aiohttp.ClientSession(entrance.url) as session:
+        while True:
+            async with session.get("/api/tags") as answer:
+                if answer.status == 200:
+                    return
+            await asyncio.sleep(0.5)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
