@@ -1,6 +1,7 @@
 """A session with `paddock run` in a terminal, as a person has it."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ PLACEHOLDER = "Send a message (/? for help)"
 CTRL_C = "\x03"
 CTRL_D = "\x04"
 ENTER = "\r"
+_SIZE_SEEN = 1.5  # seconds
 
 
 class Talk:
@@ -44,9 +46,15 @@ class Talk:
         return _SPINNER.sub("", output.partition("\n\n")[2]).strip()
 
     def resize(self, columns: int) -> None:
-        """Make the terminal wider or narrower, and wait until the prompt was drawn anew."""
+        """Make the terminal wider or narrower, and wait until the prompt was drawn anew.
+
+        It is drawn for the signal, and again when the size is looked at, each half second.
+        """
         self.terminal.resize(columns)
         self.wait_for_prompt()
+        seen = time.monotonic()
+        self.terminal.wait_until(lambda: time.monotonic() > seen + _SIZE_SEEN)
+        self._prompts = self.terminal.raw.count(PLACEHOLDER)
 
     def leave(self) -> None:
         """Press Ctrl-D, as one who is done."""

@@ -163,7 +163,7 @@ def test_images(tmp_path: Path) -> None:
 def test_a_terminal_that_is_resized(fake: FakeOllama, tmp_path: Path) -> None:
     fake.answers += [Answer([{"content": "word " * 29 + "word"}])] * 2
     with talk(fake.url, tmp_path) as session:
-        for columns, count in ((100, 2), (40, 4)):
+        for columns, count in ((120, 2), (40, 4)):
             session.resize(columns)
             lines = session.say("Long?").splitlines()
             assert max(map(len, lines)) < columns
