@@ -1,6 +1,7 @@
 """A SHA-256 that remembers its state after each part of a blob."""
 
 from store.sha256 import ResumableSha256
+from store.upload import Bytes
 
 
 class CheckpointedSha256:
@@ -12,7 +13,7 @@ class CheckpointedSha256:
         self._hashed = parts * part_size
         self._states: dict[int, bytes] = {}
 
-    def update(self, data: bytes | bytearray) -> None:
+    def update(self, data: Bytes) -> None:
         """Consume bytes."""
         rest = memoryview(data)
         while rest:

@@ -39,6 +39,7 @@ _NOT_IMPLEMENTED = 501
 
 _RANGE_NOT_SATISFIABLE = 416
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+_UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed"})
 _INVALID_PARTS = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall"})
 
 _WRONG_SETTINGS = {
@@ -79,6 +80,17 @@ def is_aborted(error: ClientError) -> bool:
 def is_invalid_part(error: ClientError) -> bool:
     """Tell whether a multipart upload cannot be joined from the parts that were stated."""
     return code_of(error) in _INVALID_PARTS
+
+
+def is_unsupported(error: ClientError) -> bool:
+    """Tell whether the server does not know the operation at all."""
+    return code_of(error) in _UNSUPPORTED
+
+
+def is_failure_of_the_server(error: ClientError) -> bool:
+    """Tell whether an operation failed, or may have been done all the same."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status >= _SERVER_ERROR or code_of(error) in _PASSING
 
 
 @contextmanager

@@ -72,7 +72,7 @@ class Journal:
         # What is gone was removed for its age, perhaps with changes that nobody has looked at.
         is_lost = not counts.keys() <= {entry.path for entry in seen}
         changed: set[str] = set()
-        for entry in seen.keys() - self._seen.keys():
+        for entry in [entry for entry in seen if entry not in self._seen or not entry.etag]:
             seen[entry], paths = self._read(entry.path)
             new = seen[entry] - counts.get(entry.path, 0)
             is_lost = is_lost or new > len(paths)

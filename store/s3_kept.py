@@ -22,6 +22,7 @@ from store.s3_parts import part_size_for
 from store.s3_upload import S3Upload, Transfers, leaving_the_rest_to_cleaning
 from store.s3_wanted import blob_path
 from store.sha256 import resumable_sha256
+from store.upload import Bytes
 
 _SAVE_INTERVAL = 1.0  # seconds
 
@@ -123,7 +124,7 @@ class KeptS3Upload(S3Upload):
         self._saved_at = time.monotonic()
         self._saved_parts = parts
 
-    def _append(self, data: bytes | bytearray) -> None:
+    def _append(self, data: Bytes) -> None:
         super()._append(data)
         if self._multipart and time.monotonic() - self._saved_at > _SAVE_INTERVAL:
             with self._errors():

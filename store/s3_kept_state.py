@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from common.digests import hex_digits
 from store.s3_bucket import Bucket, StoredObject
-from store.s3_errors import is_aborted, is_missing
+from store.s3_errors import is_aborted, is_missing, is_unsupported
 from store.s3_multipart import abort_multipart
 from store.s3_wanted import blob_path
 
@@ -90,7 +90,7 @@ class KeptStates:
                 MaxParts=1,
             )
         except ClientError as error:
-            if is_aborted(error) or is_missing(error):
+            if is_aborted(error) or is_missing(error) or is_unsupported(error):
                 return False
             raise
         return True

@@ -1,5 +1,6 @@
 """What uploads leave in a bucket when nobody finishes them, and its removal."""
 
+import logging
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -7,10 +8,12 @@ from datetime import datetime
 from botocore.exceptions import ClientError
 
 from store.s3_bucket import Bucket
-from store.s3_errors import is_aborted, is_missing
+from store.s3_errors import is_aborted, is_missing, is_unsupported
 from store.s3_kept_state import KeptStates
 from store.s3_multipart import abort_multipart
 from store.s3_upload import UNNAMED_PREFIX, is_unnamed
+
+logger = logging.getLogger(__name__)
 
 _BLOB = re.compile(r"blobs/sha256-[0-9a-f]{64}")
 
@@ -24,7 +27,13 @@ class Leftovers:
 
     def remove(self, idle_since: datetime) -> int:
         """Remove those that nothing was added to after the given time; give their number."""
-        aborted = set(self._abort_multiparts(idle_since))
+        aborted: set[str] = set()
+        try:
+            aborted.update(self._abort_multiparts(idle_since))
+        except ClientError as error:
+            if not is_unsupported(error):
+                raise
+            logger.warning("S3 does not list unfinished uploads: their parts stay")
         aborted |= set(self._remove_states(idle_since, aborted))
         return len(aborted) + self._remove_unnamed(idle_since)
 

@@ -25,7 +25,8 @@ _AT_ONCE = 64  # manifests read ahead while they are listed
 class S3Manifests:
     """Manifests as objects.
 
-    What was listed once is not read again until its ETag or its time changes.
+    What was listed once is not read again until its ETag or its time changes, if the server
+    has ETags.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class S3Manifests:
         for entry, manifest in kept:
             etag, manifest = (entry.etag, manifest) if manifest else read[entry]
             if manifest:
-                if etag == entry.etag:
+                if etag and etag == entry.etag:
                     seen.keep(entry, manifest)
                 yield manifest
 

@@ -1,5 +1,6 @@
 """One multipart upload: parts sent in parallel, then joined or thrown away."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -8,14 +9,20 @@ from typing import TYPE_CHECKING, Self
 
 from botocore.exceptions import ClientError
 
-from common.errors import Canceled
+from common.errors import Canceled, StoreFailed
 from store.s3_bucket import Bucket
-from store.s3_errors import is_aborted, is_missing
+from store.s3_errors import is_aborted, is_missing, is_unsupported
 
 if TYPE_CHECKING:  # the types are installed for development alone
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
+logger = logging.getLogger(__name__)
+
 _PATIENCE = 0.1  # seconds until a waiting sender looks whether it was interrupted
+
+
+class PartsNotCopied(Exception):
+    """The server does not take parts from other objects."""
 
 
 class PartSenders:
@@ -89,7 +96,10 @@ class Multipart:
         self._start(lambda number: self._upload(number, content))
 
     def copy(self, source: str, first: int, last: int) -> None:
-        """Have S3 take the next part from a range of another object."""
+        """Have S3 take the next part from a range of another object.
+
+        What waits for it raises `PartsNotCopied` where the server cannot do so.
+        """
         self._start(lambda number: self._upload_copy(number, source, first, last))
 
     def finish(self) -> None:
@@ -133,24 +143,34 @@ class Multipart:
         self._sent = number
 
     def _upload(self, number: int, content: bytes) -> str:
-        return self._bucket.client.upload_part(
+        sent = self._bucket.client.upload_part(
             Bucket=self._bucket.name,
             Key=self._bucket.key(self._path),
             UploadId=self.upload_id,
             PartNumber=number,
             Body=content,
-        )["ETag"]
+        )
+        if etag := sent.get("ETag"):
+            return etag
+        raise StoreFailed("the store cannot be used: S3 gives the parts of an upload no ETags")
 
     def _upload_copy(self, number: int, source: str, first: int, last: int) -> str:
-        copied = self._bucket.client.upload_part_copy(
-            Bucket=self._bucket.name,
-            Key=self._bucket.key(self._path),
-            UploadId=self.upload_id,
-            PartNumber=number,
-            CopySource={"Bucket": self._bucket.name, "Key": self._bucket.key(source)},
-            CopySourceRange=f"bytes={first}-{last}",
-        )
-        return copied["CopyPartResult"]["ETag"]
+        try:
+            copied = self._bucket.client.upload_part_copy(
+                Bucket=self._bucket.name,
+                Key=self._bucket.key(self._path),
+                UploadId=self.upload_id,
+                PartNumber=number,
+                CopySource={"Bucket": self._bucket.name, "Key": self._bucket.key(source)},
+                CopySourceRange=f"bytes={first}-{last}",
+            )
+        except ClientError as error:
+            if is_unsupported(error):
+                raise PartsNotCopied from error
+            raise
+        if etag := copied.get("CopyPartResult", {}).get("ETag"):
+            return etag
+        raise PartsNotCopied  # taken for an empty part, by servers that ignore the source
 
 
 def abort_multipart(bucket: Bucket, path: str, upload_id: str) -> bool:
@@ -160,7 +180,9 @@ def abort_multipart(bucket: Bucket, path: str, upload_id: str) -> bool:
             Bucket=bucket.name, Key=bucket.key(path), UploadId=upload_id
         )
     except ClientError as error:
-        if not is_aborted(error) and not is_missing(error):
+        if is_unsupported(error):
+            logger.warning("S3 cannot abort uploads: their parts stay")
+        elif not is_aborted(error) and not is_missing(error):
             raise
         return False
     return True

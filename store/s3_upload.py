@@ -12,11 +12,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from common.errors import StoreFailed
 from store.s3_bucket import Bucket
-from store.s3_errors import is_aborted, s3_errors
-from store.s3_multipart import Multipart, PartSenders
+from store.s3_errors import is_aborted, is_failure_of_the_server, s3_errors
+from store.s3_multipart import Multipart, PartSenders, PartsNotCopied
 from store.s3_parts import growing_part_size, part_size_for, ranges
 from store.s3_wanted import WantedBlobs, blob_path
-from store.upload import Hash, Upload
+from store.upload import Bytes, Hash, Upload
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class S3Upload(Upload):
         self._part = BytesIO()
         self._multipart = multipart
 
-    def _append(self, data: bytes | bytearray) -> None:
+    def _append(self, data: Bytes) -> None:
         with self._errors():
             rest = memoryview(data)
             while rest:
@@ -130,7 +130,7 @@ class S3Upload(Upload):
         self._transfers.wanted.announce(digest)
         self._complete(multipart, self._path)
         if is_unnamed(self._path):
-            self._copy(self._path, blob_path(digest))
+            self._copy(self._path, digest)
             self._bucket.delete(self._path)
 
     def _complete(self, multipart: Multipart, path: str) -> None:
@@ -138,10 +138,17 @@ class S3Upload(Upload):
             multipart.complete()
         except ClientError as error:
             # Done already: by another who writes the same, or by an answer that was lost.
-            if not is_aborted(error) or not self._is_stored(path):
+            may_be_done = is_aborted(error) or is_failure_of_the_server(error)
+            if not may_be_done or not self._is_stored(path):
                 raise
 
-    def _copy(self, source: str, target: str) -> None:
+    def _copy(self, source: str, digest: str) -> None:
+        try:
+            self._copy_parts(source, blob_path(digest))
+        except PartsNotCopied:
+            self._bucket.copy(source, blob_path(digest))
+
+    def _copy_parts(self, source: str, target: str) -> None:
         multipart = Multipart.begin(self._bucket, target, self._transfers.senders)
         try:
             for first, last in ranges(self._size, self._transfers.copied_part_size):

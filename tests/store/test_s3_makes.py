@@ -1,7 +1,7 @@
 """Servers of other makes, and what is particular about them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 
 import pytest
@@ -108,25 +108,116 @@ def test_etags_may_be_bare_in_listings(open_scripted: OpenScripted) -> None:
     assert sum(NAME.path in request.path for request in server.requests) == 1
 
 
-def test_an_error_in_an_answer_of_success_is_an_error(open_scripted: OpenScripted) -> None:
-    """As S3 tells of what went wrong while it joined parts."""
+def test_without_etags_what_is_listed_is_read_each_time(open_scripted: OpenScripted) -> None:
+    def answer(request: Request) -> Answer:
+        if "list-type" in request.query:
+            page = listing(f"team+one/manifests/{NAME.path}")
+            return Answer(body=page.body.replace(b"<ETag>&quot;e&quot;</ETag>", b""))
+        return Answer(body=b"{}", headers={"Last-Modified": SECOND})
+
+    store, server = open_scripted(answer)
+    for _ in range(3):
+        assert [manifest.name for manifest in store.list_manifests()] == [NAME]
+    assert sum(NAME.path in request.path for request in server.requests) == 3
+
+
+SEVERAL_PARTS = bytes(17 * MIB)
+SEVERAL_PARTS_DIGEST = digest_of(SEVERAL_PARTS)
+PART_SENT = Answer(headers={"ETag": '"e"'})
+STORED = Answer(headers={"Content-Length": str(len(SEVERAL_PARTS)), "Last-Modified": SECOND})
+
+
+def started() -> Answer:
+    told = "InitiateMultipartUploadResult"
+    return Answer(body=f"<{told}><UploadId>u</UploadId></{told}>".encode())
+
+
+def is_of_a_blob(request: Request) -> bool:
+    return "/blobs/sha256-" in request.path
+
+
+@pytest.mark.parametrize("answer_to_the_end", [failure(200, "InternalError"), Answer(500)])
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_failure_to_join_parts_that_may_be_none(
+    open_scripted: OpenScripted, answer_to_the_end: Answer, stored: bool
+) -> None:
+    """As where an answer was lost, and the next one is that there is nothing to join."""
 
     def answer(request: Request) -> Answer:
-        if request.method == "POST" and "uploads" in request.query:
-            told = "InitiateMultipartUploadResult"
-            return Answer(body=f"<{told}><UploadId>u</UploadId></{told}>".encode())
         if request.method == "POST":
-            return failure(200, "InternalError")
+            return started() if "uploads" in request.query else answer_to_the_end
         if request.method == "HEAD":
-            return Answer(404)
-        return Answer(headers={"ETag": '"e"'})
+            return STORED if stored and is_of_a_blob(request) else Answer(404)
+        return PART_SENT
 
     store, _ = open_scripted(answer)
-    content = bytes(17 * MIB)
-    with store.begin_upload(digest_of(content), len(content)) as upload:
-        upload.write(content)
-        with pytest.raises(Unavailable):
-            upload.commit()
+    with store.begin_upload(SEVERAL_PARTS_DIGEST, len(SEVERAL_PARTS)) as upload:
+        upload.write(SEVERAL_PARTS)
+        with nullcontext() if stored else pytest.raises(Unavailable):
+            assert upload.commit() == (SEVERAL_PARTS_DIGEST, len(SEVERAL_PARTS))
+
+
+@pytest.mark.parametrize(
+    "answer_to_a_copy",
+    [failure(501, "NotImplemented"), failure(405, "MethodNotAllowed"), PART_SENT],
+)
+def test_where_parts_cannot_be_copied_the_object_is(
+    open_scripted: OpenScripted, answer_to_a_copy: Answer
+) -> None:
+    """Some servers say that they cannot, and some take the request for one to store nothing."""
+    copied: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        if request.method == "POST":
+            done = Answer(body=b"<CompleteMultipartUploadResult/>")
+            return started() if "uploads" in request.query else done
+        if request.method == "HEAD":
+            return STORED if copied and is_of_a_blob(request) else Answer(404)
+        if request.method == "PUT" and is_of_a_blob(request):
+            if "partNumber" in request.query:
+                return answer_to_a_copy
+            copied.append(request.path)
+            return Answer(body=b"<CopyObjectResult/>")
+        return PART_SENT
+
+    store, server = open_scripted(answer)
+    with store.begin_upload() as upload:
+        upload.write(SEVERAL_PARTS)
+        assert upload.commit() == (SEVERAL_PARTS_DIGEST, len(SEVERAL_PARTS))
+    assert len(copied) == 1
+    deleted = {request.path for request in server.requests if request.method == "DELETE"}
+    assert {is_of_a_blob(Request("", path, {})) for path in deleted} == {True, False}
+
+
+def test_a_server_may_have_no_words_for_unfinished_uploads(open_scripted: OpenScripted) -> None:
+    """It neither lists nor aborts them: a broken one begins anew, and its parts stay."""
+    kept = f"team+one/uploads/kept-{DIGEST.removeprefix('sha256:')}-{64 * MIB}"
+    state = b'{"upload_id": "u", "part_size": 16777216, "etags": ["e"], "sha256": ""}'
+
+    def answer(request: Request) -> Answer:
+        if "uploads" in request.query:
+            return failure(501, "NotImplemented")
+        if "uploadId" in request.query:
+            return failure(405, "MethodNotAllowed")
+        if "list-type" in request.query:
+            return listing(kept) if kept.startswith(request.query["prefix"]) else listing()
+        if request.method == "DELETE":
+            return Answer(204)
+        return Answer(body=state, headers={"ETag": '"e"', "Last-Modified": SECOND})
+
+    store, server = open_scripted(answer)
+    assert store.upload_status(DIGEST, 64 * MIB).committed_size == 0
+    store.abort_uploads(datetime(2026, 2, 1, tzinfo=UTC))
+    assert "DELETE" in {request.method for request in server.requests if "kept" in request.path}
+
+
+def test_parts_without_etags_are_refused(open_scripted: OpenScripted) -> None:
+    """They could not be joined."""
+    store, _ = open_scripted(lambda request: started() if request.method == "POST" else Answer())
+    upload = store.begin_upload(SEVERAL_PARTS_DIGEST, len(SEVERAL_PARTS))
+    upload.write(SEVERAL_PARTS)
+    with pytest.raises(StoreFailed, match="no ETags"):
+        upload.commit()
 
 
 @pytest.mark.parametrize("answer", [failure(416, "InvalidRange"), Answer(416)])
