@@ -20,10 +20,12 @@ from bench.comparison import BARE, PADDOCK, VLLM, markdown
 from bench.contestants import BareEngine, Contestant, Paddock, VllmServer
 from bench.document import write_section
 from bench.endless_model import write_endless_model
+from bench.execution import Execution, add_execution
 from bench.speed_picture import speed_section
 
 RESULTS = Path("build/bench")
-_KINDS: dict[str, tuple[str, Callable[[Path, Path], AbstractContextManager[Contestant]]]] = {
+_Running = Callable[[Path, Path, Execution], AbstractContextManager[Contestant]]
+_KINDS: dict[str, tuple[str, _Running]] = {
     "vllm": (VLLM, VllmServer.running),
     "bare": (BARE, BareEngine.running),
     "paddock": (PADDOCK, Paddock.running),
@@ -41,6 +43,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement, at least")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--together", action="store_true", help="all streams ask at once")
+    add_execution(parser)
     parser.add_argument("--document", action="store_true", help="renew docs/benchmarks.md")
     arguments = parser.parse_args()
     with TemporaryDirectory() as name, ExitStack() as stack:
@@ -49,12 +52,14 @@ def main() -> None:
         contestants = {}
         for key in arguments.only:
             title, running = _KINDS[key]
-            contestants[title] = stack.enter_context(running(root / "model", root))
+            contestants[title] = stack.enter_context(
+                running(root / "model", root, arguments.execution)
+            )
         results = measure(contestants, arguments)
-    print(f"\n{markdown(results)}")
-    save(results)
+    print(f"\n{markdown(results, arguments.execution)}")
+    save(results, arguments.execution)
     if arguments.document:
-        write_section("speed", speed_section(results))
+        write_section("speed", speed_section(results, arguments.execution))
 
 
 def measure(contestants: dict[str, Contestant], arguments: argparse.Namespace) -> _Results:
@@ -87,15 +92,15 @@ def _costs(figures: Figures) -> str:
     return ", ".join(f"{kind} {cost * 1e6:.0f}" for kind, cost in costs if cost * 1e6 >= 0.5)
 
 
-def save(results: _Results) -> None:
+def save(results: _Results, execution: Execution) -> None:
     """Write the figures of all rounds down."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    content = {
+    figures = {
         str(streams): {name: [asdict(each) for each in rounds] for name, rounds in all_.items()}
         for streams, all_ in results.items()
     }
     path = RESULTS / f"speed-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.json"
-    path.write_text(json.dumps(content, indent=1))
+    path.write_text(json.dumps({"execution": execution, "figures": figures}, indent=1))
     print(f"\nfigures of all rounds: {path}")
 
 

@@ -1,4 +1,4 @@
-"""vLLM's engine without a server: `python -m bench.bare_engine FOLDER`.
+"""vLLM's engine without a server: `python -m bench.bare_engine FOLDER compiled|eager`.
 
 Reads loads from standard input, one a line, and writes the answers of each as another line. The
 clients are tasks of this process.
@@ -30,7 +30,7 @@ from bench.processes import Tree
 from common.process import follow_parent
 
 
-async def main(folder: str) -> None:
+async def main(folder: str, execution: str) -> None:
     """Start the engine, say so, and take loads until there are no more."""
     engine = AsyncLLM.from_engine_args(
         AsyncEngineArgs(
@@ -38,7 +38,7 @@ async def main(folder: str) -> None:
             dtype="bfloat16",
             kv_cache_memory_bytes=KV_CACHE,
             max_num_seqs=SEQUENCES,
-            enforce_eager=True,
+            enforce_eager=execution == "eager",
             distributed_executor_backend="uni",
             worker_cls="bench.bare_vllm.Worker",
             disable_log_stats=True,
@@ -72,4 +72,4 @@ async def main(folder: str) -> None:
 
 if __name__ == "__main__":
     follow_parent()
-    uvloop.run(main(sys.argv[1]))
+    uvloop.run(main(*sys.argv[1:]))

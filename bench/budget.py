@@ -17,11 +17,16 @@ from bench.closed_loop import Figures, Load, summarize
 from bench.contestants import Paddock, Server
 from bench.document import write_section
 from bench.endless_model import write_endless_model
+from bench.execution import add_execution
 from bench.measure import MEGABYTE
 from bench.processes import CLIENTS, Memory, Tree
 from bench.profiling import profile
 
 _LEAST = 1e-6  # seconds a request, of a process that is listed
+_EXECUTIONS = {
+    "compiled": "The model is compiled.\n",
+    "eager": "The model is not compiled.\n",
+}
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,16 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=64, help="of the long answers")
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement, at least")
     parser.add_argument("--rounds", type=int, default=3)
+    add_execution(parser)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--document", action="store_true", help="renew docs/benchmarks.md")
     arguments = parser.parse_args()
-    tables = []
+    tables = [_EXECUTIONS[arguments.execution]]
+    print(tables[0])
     with TemporaryDirectory() as name:
         root = Path(name)
         write_endless_model(root / "model")
-        with Paddock.running(root / "model", root) as paddock:
+        with Paddock.running(root / "model", root, arguments.execution) as paddock:
             idle = Tree(paddock.process).memory()
             for streams in arguments.streams:
                 costs, rounds = measure_costs(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.closed_loop import Figures
+from bench.execution import Execution
 
 VLLM, BARE, PADDOCK = "vLLM's server", "bare engine", "Paddock"
 
@@ -25,6 +26,11 @@ class Goal:
     most: float | None = None
     """Of what it adds to the peer's figure."""
 
+
+_EXECUTIONS: Mapping[Execution, str] = {
+    "compiled": "All of them have compiled the model.",
+    "eager": "None of them has compiled the model.",
+}
 
 GOALS = (
     Goal("tokens/s, of vLLM's server", 64, VLLM, "rate", least=1.25),
@@ -72,9 +78,11 @@ def judge(goal: Goal, figures: Mapping[str, Sequence[Figures]]) -> Verdict:
     return Verdict(goal, statistics.median(values), (min(values), max(values)))
 
 
-def markdown(results: Results) -> str:
+def markdown(results: Results, execution: Execution) -> str:
     """Make the tables, as they stand in the documentation."""
     lines = [
+        _EXECUTIONS[execution],
+        "",
         "| streams | server | tokens/s | first token p50 | p99 | CPU time a token |",
         "|--:|---|--:|--:|--:|--:|",
     ]

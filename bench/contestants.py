@@ -1,7 +1,8 @@
 """Those who are compared: vLLM's own server, its engine alone, and Paddock.
 
 All serve the same files with the same type, key-value cache and number of sequences at once,
-and compute on one thread, as so small a model does best. Everything else is left as it comes.
+and compute on one thread, as so small a model does best. All compile it, or none. Everything else
+is left as it comes.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ import uvloop
 
 from bench.closed_loop import Load, Measured, run_load
 from bench.cluster import answers
+from bench.execution import Execution
 from bench.load import Answered
 from bench.processes import Tree, Usage
 from bench.wire import Target, connect
@@ -105,13 +107,14 @@ class VllmServer(Server):
 
     @classmethod
     @contextmanager
-    def running(cls, folder: Path, root: Path) -> Iterator["VllmServer"]:
+    def running(cls, folder: Path, root: Path, execution: Execution) -> Iterator["VllmServer"]:
         """Start one that serves the model in the folder."""
         url = f"http://127.0.0.1:{free_port()}"
         flags = (
             *("--model", str(folder), "--served-model-name", NAME, "--dtype", "bfloat16"),
             *("--kv-cache-memory-bytes", str(KV_CACHE), "--max-num-seqs", str(SEQUENCES)),
             *("--host", "127.0.0.1", "--port", str(urlsplit(url).port)),
+            *(("--enforce-eager",) if execution == "eager" else ()),
         )
         module = "vllm.entrypoints.openai.api_server"
         with started(root / "vllm.log", module, *flags, **_ONE_THREAD) as process:
@@ -136,12 +139,16 @@ class Paddock(Server):
 
     @classmethod
     @contextmanager
-    def running(cls, folder: Path, root: Path) -> Iterator["Paddock"]:
+    def running(cls, folder: Path, root: Path, execution: Execution) -> Iterator["Paddock"]:
         """Start one that serves the model in the folder."""
         url = f"http://127.0.0.1:{free_port()}"
         flags = ("serve", "--host", urlsplit(url).netloc, "--home", str(root / "paddock"))
         log = root / "paddock.log"
-        settings = {"PADDOCK_DEMO": "false", "PADDOCK_MAX_SEQUENCES": str(SEQUENCES)}
+        settings = {
+            "PADDOCK_DEMO": "false",
+            "PADDOCK_MAX_SEQUENCES": str(SEQUENCES),
+            "PADDOCK_COMPILE": "always" if execution == "compiled" else "never",
+        }
         with started(log, "cli.main", *flags, **settings) as process:
             _wait(process, log, f"{url}/readyz")
             asyncio.run(install_demo(url, folder))
@@ -158,10 +165,10 @@ class BareEngine(Contestant):
 
     @classmethod
     @contextmanager
-    def running(cls, folder: Path, root: Path) -> Iterator["BareEngine"]:
+    def running(cls, folder: Path, root: Path, execution: Execution) -> Iterator["BareEngine"]:
         """Start one that has the model in the folder."""
         log = root / "bare.log"
-        with started(log, "bench.bare_engine", str(folder), **_ONE_THREAD) as process:
+        with started(log, "bench.bare_engine", str(folder), execution, **_ONE_THREAD) as process:
             contestant = cls(process)
             if contestant._read() != "ready":
                 raise RuntimeError(f"no engine:\n{log.read_text()[-3000:]}")

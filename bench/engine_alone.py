@@ -8,7 +8,11 @@ import time
 from dataclasses import asdict
 from itertools import count
 
-os.environ |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
+os.environ |= {
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "OMP_NUM_THREADS": "1",
+    "TORCHDYNAMO_DISABLE": "1",
+}
 
 import psutil
 import uvloop

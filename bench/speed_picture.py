@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.closed_loop import Figures
 from bench.comparison import BARE, PADDOCK, VLLM, Results, markdown
 from bench.document import write_section
+from bench.execution import Execution
 from bench.plots import draw_bars, picture
 
 _ORDER = (VLLM, PADDOCK, BARE)
@@ -18,26 +19,27 @@ def main() -> None:
     """Renew the section of docs/benchmarks.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path)
-    results = read(parser.parse_args().results)
-    write_section("speed", speed_section(results))
+    write_section("speed", speed_section(*read(parser.parse_args().results)))
 
 
-def read(file: Path) -> dict[int, dict[str, list[Figures]]]:
+def read(file: Path) -> tuple[dict[int, dict[str, list[Figures]]], Execution]:
     """Read what `python -m bench` wrote down."""
     content = json.loads(file.read_text())
-    return {
+    figures = {
         int(streams): {name: [Figures(**each) for each in rounds] for name, rounds in all_.items()}
-        for streams, all_ in content.items()
+        for streams, all_ in content["figures"].items()
     }
+    return figures, content["execution"]
 
 
-def speed_section(results: Results) -> str:
+def speed_section(results: Results, execution: Execution) -> str:
     """Draw the picture; give it with the tables, as Markdown."""
-    draw(results)
-    return f"![throughput and time to the first token](images/speed.svg)\n\n{markdown(results)}"
+    draw(results, execution)
+    image = "![throughput and time to the first token](images/speed.svg)"
+    return f"{image}\n\n{markdown(results, execution)}"
 
 
-def draw(results: Results) -> None:
+def draw(results: Results, execution: Execution) -> None:
     """Draw docs/images/speed.svg."""
     groups = [f"{streams}" for streams in results]
 
@@ -51,14 +53,14 @@ def draw(results: Results) -> None:
     with picture("speed", panels=2) as (rate, first):
         draw_bars(
             rate,
-            "Throughput",
+            f"Throughput, {execution}",
             ("streams at once", groups),
             "tokens/s",
             bars(lambda it: it.rate),
         )
         draw_bars(
             first,
-            "Time to the first token, median",
+            f"Time to the first token, median, {execution}",
             ("streams at once", groups),
             "ms",
             bars(lambda it: it.first_p50 * 1000),

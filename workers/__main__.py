@@ -77,6 +77,7 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
 
 def _factory(settings: WorkerSettings, *, accelerator: bool) -> VllmFactory | SimulatedFactory:
     context_length = settings.context_length or None
+    compiles = settings.compiles(accelerator=accelerator)
     if settings.engine == "simulated":
         return SimulatedFactory(
             settings.simulation,
@@ -92,8 +93,9 @@ def _factory(settings: WorkerSettings, *, accelerator: bool) -> VllmFactory | Si
         images=settings.image_limits,
         max_adapters=settings.max_adapters,
         parallelism=settings.parallelism,
-        compiled=settings.cache / "compiled" if accelerator else None,
+        compiled=settings.cache / "compiled" if accelerator or compiles else None,
         sleeps=settings.sleep_memory > 0,
+        compiles=compiles,
     )
 
 

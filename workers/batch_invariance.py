@@ -7,6 +7,7 @@ neither a seed nor a temperature of 0 would give the same text alone and in a cr
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 _AT_ONCE = 1024  # as measured, for bfloat16 and for float32
@@ -41,7 +42,12 @@ def multiply_in_pairs(model: nn.Module) -> None:
 
 def _in_pairs(linear: Linear) -> Linear:
     def multiply(rows: Tensor, weight: Any, bias: Any) -> Tensor:
-        if rows.dim() != 2 or len(rows) != 1 or rows.shape[1] <= _AT_ONCE:
+        if rows.dim() != 2 or rows.shape[1] <= _AT_ONCE:
+            return linear(rows, weight, bias)
+        if torch.compiler.is_compiling():
+            # What is compiled serves any number of rows, and cannot ask for it.
+            return linear(torch.cat((rows, rows[:1])), weight, bias)[:-1]
+        if len(rows) != 1:
             return linear(rows, weight, bias)
         return linear(rows.repeat(2, 1), weight, bias)[:1]
 

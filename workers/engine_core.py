@@ -2,14 +2,17 @@
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from vllm.config import CompilationMode
 from vllm.distributed.parallel_state import get_pp_group
 from vllm.platforms import current_platform
 
 from workers.batch_invariance import attend_whole_contexts, multiply_in_pairs
+from workers.compilation import compile_or_compute, compiling
 from workers.engine_process import note_process, prepare_process
 from workers.lifeline import end_with
 from workers.lora.cpu import use_own_multiplication
@@ -67,10 +70,16 @@ class EngineWorker(_Base):
 
     def load_model(self, **options: Any) -> None:
         """Load the model, and make its results independent of the batch."""
-        super().load_model(**options)
-        if current_platform.is_cpu():
-            multiply_in_pairs(self.model_runner.get_model())
-            self._prepare_pipeline()
+        if not current_platform.is_cpu():
+            super().load_model(**options)
+            return
+        compiles = self.compilation_config.mode != CompilationMode.NONE
+        with compiling() if compiles else nullcontext():
+            super().load_model(**options)
+        multiply_in_pairs(self.model_runner.get_model())
+        self._prepare_pipeline()
+        if compiles:
+            compile_or_compute(self.model_runner)
 
     def _prepare_pipeline(self) -> None:
         """Make what comes from the part of the pipeline before this one.

@@ -1,9 +1,13 @@
 """What every engine does first, done once before they are forked."""
 
+import os
+
 from vllm.platforms import current_platform
 from vllm.plugins import load_general_plugins
 
 import workers.engine_core  # noqa: F401  (the class that engines compute with)
+from workers.compilation import prepare_compilation
+from workers.vllm_environment import COMPILES_VARIABLE
 
 
 def prepare_engines() -> None:
@@ -13,6 +17,8 @@ def prepare_engines() -> None:
     """
     load_general_plugins()  # type: ignore[no-untyped-call]
     _replace_kernels()
+    if COMPILES_VARIABLE in os.environ:
+        prepare_compilation()
 
 
 def _replace_kernels() -> None:

@@ -52,6 +52,7 @@ def plan_engine(
     max_adapters: int = 0,
     parallelism: Parallelism = Parallelism(),  # noqa: B008
     sleeps: bool = False,
+    compiles: bool = False,
 ) -> Plan:
     """Plan an engine for a model with this `config.json` and `weights` bytes of files.
 
@@ -95,6 +96,7 @@ def plan_engine(
         lora_rank=lora_rank,
         max_adapters=max_adapters if lora_rank else 0,
         asleep=Rest(fixed - others, others) if sleeps else Rest(),
+        compiles=compiles,
     )
 
 

@@ -88,6 +88,9 @@ class WorkerSettings(ServiceSettings):
     max_image_pixels: int = Field(default=ImageLimits.pixels, ge=1)
     """Pixels that the images of one request may have together."""
 
+    compile: Literal["auto", "always", "never"] = "auto"
+    """Whether engines compile their models; auto: on an accelerator, and not on a CPU."""
+
     drain_timeout: Duration = "30s"
     """How long running sequences may take to finish after SIGTERM."""
 
@@ -174,6 +177,10 @@ class WorkerSettings(ServiceSettings):
         several = self.tensor_parallel_size * self.pipeline_parallel_size > 1
         executor = self.distributed_executor or ("mp" if several else "uni")
         return Parallelism(self.tensor_parallel_size, self.pipeline_parallel_size, executor)
+
+    def compiles(self, *, accelerator: bool) -> bool:
+        """Tell whether engines that compute on an accelerator, or on a CPU, compile."""
+        return accelerator if self.compile == "auto" else self.compile == "always"
 
     @property
     def keep_alive_nanoseconds(self) -> int:

@@ -43,7 +43,7 @@ def engine_arguments(
             _LEAST_SHARE if accelerator else AsyncEngineArgs.gpu_memory_utilization
         ),
         enable_prefix_caching=not pooling,
-        enforce_eager=not accelerator,
+        enforce_eager=not plan.compiles,
         limit_mm_per_prompt={"image": max_images, "video": 0, "audio": 0},
         # It would take gigabytes of memory that nobody planned, in both processes.
         mm_processor_cache_gb=0,

@@ -1,7 +1,9 @@
 """The environment that vLLM reads, set before it is imported anywhere."""
 
+import hashlib
 import logging
 import os
+import platform
 import warnings
 from pathlib import Path
 
@@ -10,6 +12,12 @@ FAILURES_VARIABLE = "PADDOCK_ENGINE_FAILURES"
 
 WORKER_VARIABLE = "PADDOCK_WORKER_PROCESS"
 """The process that engines belong to, by its number."""
+
+COMPILES_VARIABLE = "PADDOCK_ENGINES_COMPILE"
+"""Set where engines on a CPU compile their models."""
+
+NO_COMPILATION = "TORCHDYNAMO_DISABLE"
+"""While it is 1, torch takes a function that is to be compiled as it is."""
 
 _SETTINGS = {
     # On a CPU vLLM honours `distributed_executor_backend="uni"` with this alone. The engine
@@ -24,8 +32,8 @@ _SETTINGS = {
 }
 _CPU_SETTINGS = {
     # Without it the first request for log probabilities holds every sequence up for twenty
-    # seconds, while a function of the sampler is compiled.
-    "TORCHDYNAMO_DISABLE": "1",
+    # seconds, while a function of the sampler is compiled. (Models are made without it.)
+    NO_COMPILATION: "1",
     # vLLM would give each of an engine's processes a NUMA node, and fail for want of nodes. How
     # many threads compute is in the plan.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
@@ -45,20 +53,26 @@ _COMPILED = {
     "TRITON_CACHE_DIR": "triton",
     "FLASHINFER_WORKSPACE_BASE": "flashinfer",
 }
-"""Where what is compiled for a GPU is kept, below one folder."""
+"""Where what is compiled is kept, below one folder."""
 
 
-def prepare_environment(failures: str, *, accelerator: bool, compiled: Path | None = None) -> None:
+def prepare_environment(
+    failures: str, *, accelerator: bool, compiles: bool = False, compiled: Path | None = None
+) -> None:
     """Set the variables.
 
     Args:
         failures: the folder where engines leave the reasons of failed starts.
         accelerator: whether they compute on one.
+        compiles: whether they compile their models.
         compiled: the folder for what they compile, unless the environment names others.
     """
     os.environ.update(_SETTINGS)
     if not accelerator:
         os.environ.update(_CPU_SETTINGS)
+        if compiles:
+            os.environ[COMPILES_VARIABLE] = "1"
+        compiled = compiled / cpu_kind() if compiled else None
     for name, folder in _COMPILED.items():
         if compiled:
             os.environ.setdefault(name, str(compiled / folder))
@@ -68,3 +82,14 @@ def prepare_environment(failures: str, *, accelerator: bool, compiled: Path | No
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning)
     logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])
+
+
+def cpu_kind(information: Path = Path("/proc/cpuinfo")) -> str:
+    """Name the CPU by what it can do: another one's machine code may be wrong on it."""
+    try:
+        lines = information.read_text().splitlines()
+    except OSError:
+        lines = []
+    features = next((it for it in lines if it.lower().startswith(("flags", "features"))), "")
+    digest = hashlib.sha256(" ".join(sorted(features.split())).encode()).hexdigest()
+    return f"{platform.machine()}-{digest[:12]}"

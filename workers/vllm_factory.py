@@ -5,8 +5,10 @@ import atexit
 import contextlib
 import gc
 import importlib
+import logging
 import multiprocessing
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import forkserver
@@ -24,6 +26,8 @@ from workers.parallelism import Parallelism
 from workers.plan import plan_engine
 from workers.vllm_environment import prepare_environment
 
+logger = logging.getLogger(__name__)
+
 _WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".gguf")
 _IMPORT_THREAD = "import-vllm"
 
@@ -38,7 +42,8 @@ class VllmFactory:
     Use it on the main thread. The cores are divided among `sharers` workers. Engines that do not
     start leave the reason in the folder `failures`, and what is compiled for them is kept in
     `compiled`; several workers may share both.
-    With `sleeps`, engines on an accelerator are started so that they can.
+    With `sleeps`, engines on an accelerator are started so that they can; with `compiles`, they
+    compile their models.
     """
 
     def __init__(
@@ -54,7 +59,9 @@ class VllmFactory:
         parallelism: Parallelism = Parallelism(),  # noqa: B008
         compiled: Path | None = None,
         sleeps: bool = False,
+        compiles: bool = False,
     ) -> None:
+        self._compiles = compiles and (accelerator or _finds_compiler())
         self._sleeps = sleeps and accelerator
         self._compiled = compiled
         self._parallelism = parallelism
@@ -72,7 +79,10 @@ class VllmFactory:
         if self._module is None:
             self._failures.mkdir(parents=True, exist_ok=True)
             prepare_environment(
-                str(self._failures), accelerator=self._accelerator, compiled=self._compiled
+                str(self._failures),
+                accelerator=self._accelerator,
+                compiles=self._compiles,
+                compiled=self._compiled,
             )
             multiprocessing.set_forkserver_preload(["workers.fork_server"])
             forkserver.ensure_running()
@@ -103,6 +113,7 @@ class VllmFactory:
             max_adapters=self._max_adapters,
             parallelism=self._parallelism,
             sleeps=self._sleeps,
+            compiles=self._compiles,
         )
 
     async def start(self, spec: model_pb2.ModelSpec, folder: Path, plan: Plan) -> Engine:
@@ -128,6 +139,14 @@ def end_process() -> None:
     """End this process at once if vLLM is still being imported, which nothing can interrupt."""
     if _import_threads():
         os._exit(0)
+
+
+def _finds_compiler() -> bool:
+    compiler = os.environ.get("CXX", "g++")  # as torch looks for it
+    found = shutil.which(compiler) is not None
+    if not found:
+        logger.warning("models are not compiled, for there is no %s", compiler)
+    return found
 
 
 def _import_threads() -> list[threading.Thread]:

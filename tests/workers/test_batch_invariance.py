@@ -6,6 +6,7 @@ from torch import nn
 from vllm import _custom_ops as kernels
 
 from workers.batch_invariance import attend_whole_contexts, multiply_in_pairs
+from workers.compilation import compiling
 
 SPLIT = "VLLM_CPU_ATTN_SPLIT_KV"
 
@@ -40,6 +41,23 @@ def test_a_row_gives_the_same_alone_and_among_others(dtype: torch.dtype, length:
     alone = torch.cat([multiply(row[None], None, None) for row in rows])
     for count in (2, 3, 16, 33):
         assert multiply(rows[:count], None, None).equal(alone[:count])
+
+
+@pytest.mark.skipif(not kernels._supports_onednn, reason="vLLM has no oneDNN here")
+def test_what_is_compiled_for_many_rows_gives_a_single_one_the_same() -> None:
+    model = onednn(torch.bfloat16, 4096)
+    multiply_in_pairs(model)
+    multiply: Any = model[0].cpu_linear
+    with compiling():
+        # as vLLM does
+        options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
+        compiled: Any = torch.compile(multiply, backend="eager", fullgraph=True, options=options)
+    rows = torch.randn(33, 4096, generator=torch.Generator().manual_seed(1)).bfloat16()
+    mark_dynamic: Any = torch._dynamo.mark_dynamic
+    mark_dynamic(rows, 0)
+    among_others = compiled(rows, None, None)
+    assert compiled(rows[:1].clone(), None, None).equal(among_others[:1])
+    assert multiply(rows, None, None).equal(among_others)
 
 
 @pytest.mark.parametrize(("length", "counts"), [(1024, [1, 2, 3]), (1025, [2, 2, 3])])

@@ -90,3 +90,13 @@ def test_a_division_that_is_none(flag: str) -> None:
     with pytest.raises(SystemExit) as ended:
         read(flag)
     assert flag.partition("=")[0] in str(ended.value.code)
+
+
+@pytest.mark.parametrize(
+    ("choice", "on_a_cpu", "on_an_accelerator"),
+    [("auto", False, True), ("always", True, True), ("never", False, False)],
+)
+def test_what_compiles(choice: str, *, on_a_cpu: bool, on_an_accelerator: bool) -> None:
+    settings = read(f"--compile={choice}")
+    assert settings.compiles(accelerator=False) == on_a_cpu
+    assert settings.compiles(accelerator=True) == on_an_accelerator

@@ -36,3 +36,21 @@ def test_an_engine_is_started_so_that_it_can_sleep(tmp_path: Path, host: int) ->
         "tiny", tmp_path, plan, pooling=False, max_sequences=8, accelerator=True, max_images=1
     )
     assert arguments.enable_sleep_mode == bool(host)
+
+
+@pytest.mark.parametrize("accelerator", [False, True])
+@pytest.mark.parametrize("compiles", [False, True])
+def test_an_engine_compiles_as_planned(
+    tmp_path: Path, *, accelerator: bool, compiles: bool
+) -> None:
+    plan = Plan(memory=2 << 30, kv_cache=1 << 30, compiles=compiles)
+    arguments = engine_arguments(
+        "tiny",
+        tmp_path,
+        plan,
+        pooling=False,
+        max_sequences=8,
+        accelerator=accelerator,
+        max_images=1,
+    )
+    assert arguments.enforce_eager != compiles
