@@ -156,14 +156,19 @@ async def ask(url: str, count: int, rounds: int) -> dict[str, list[float]]:
     """Send each kind of request some times; give the seconds that each took."""
     async with aiohttp.ClientSession(url) as session:
         ways = requests(session, variant(count - 1))
-        times = {"first list": [await timed(ways["list"])]}
-        for name in ways:
-            times[name] = []
+        began = time.perf_counter()
+        waited = await beside(ways["list"], ways["show"])
+        times = {
+            "first list": [time.perf_counter() - began],
+            "show, longest wait beside the first list": [waited],
+        }
+        times |= {name: [] for name in ways}
         for _ in range(rounds):
             for name, way in ways.items():  # what is made is deleted in the same round
                 times[name].append(await timed(way))
-        longest = [await beside(ways["list"], ways["version"]) for _ in range(rounds)]
-        times["version, longest wait beside a list"] = longest
+        for name in ("version", "show"):
+            longest = [await beside(ways["list"], ways[name]) for _ in range(rounds)]
+            times[f"{name}, longest wait beside a list"] = longest
     return times
 
 

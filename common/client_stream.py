@@ -9,7 +9,7 @@ way round: the status of the call, once the call is over, is the peer's.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -104,24 +104,6 @@ async def send_all(
                 if stream.answered:
                     break
         return await stream.finish()
-
-
-async def joined(pieces: AsyncIterator[bytes], least: int) -> AsyncGenerator[bytes, None]:
-    """Join small pieces, so that each message carries `least` bytes and not many more.
-
-    What it gives is shorter only at the end, and longer by at most one piece.
-    """
-    waiting: list[bytes] = []
-    size = 0
-    async for piece in pieces:
-        waiting.append(piece)
-        size += len(piece)
-        if size >= least:
-            yield b"".join(waiting)
-            waiting.clear()
-            size = 0
-    if waiting:
-        yield b"".join(waiting)
 
 
 def _at_once(coroutine: Coroutine[Any, Any, V]) -> V:

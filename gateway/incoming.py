@@ -21,12 +21,13 @@ async def body_pieces(request: web.Request) -> AsyncIterator[bytes]:
     while True:
         try:
             async with asyncio.timeout(seconds(patience) or None):
-                piece = await request.content.readany()
+                piece, ends_chunk = await request.content.readchunk()
         except TimeoutError:
             raise StalledBody(f"no more of the request's body came for {patience}") from None
-        if not piece:
+        if piece:
+            yield piece
+        elif not ends_chunk:
             return
-        yield piece
 
 
 async def whole_body(request: web.Request) -> bytes:
@@ -37,14 +38,19 @@ async def whole_body(request: web.Request) -> bytes:
         InvalidRequest, StalledBody: see `body_pieces`.
     """
     limit = request.app[SETTINGS].max_body
-    too_large = TooLarge(f"request body is larger than {limit} bytes")
     if (request.content_length or 0) > limit:
-        raise too_large
+        raise _too_large(limit)
+    if request.content.is_eof() and request.content.total_bytes <= limit:
+        return request.content.read_nowait()  # it has come together with the request's head
     pieces: list[bytes] = []
     size = 0
     async for piece in body_pieces(request):
         size += len(piece)
         if size > limit:
-            raise too_large
+            raise _too_large(limit)
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"request body is larger than {limit} bytes")

@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from common.blob_messages import write_method
 from common.rpc import is_serving, open_channel
 from gateway.answer_streams import AnswerStreams
 from protos.paddock.v1 import blob_pb2_grpc, inference_pb2_grpc, registry_pb2_grpc
@@ -16,6 +17,7 @@ class Services:
         self._addresses = {"blob": blob, "registry": registry, "inference": inference}
         self._channels = {name: open_channel(address) for name, address in self._addresses.items()}
         self.blob = blob_pb2_grpc.BlobServiceStub(self._channels["blob"])
+        self.write_blob = write_method(self._channels["blob"])
         self.registry = registry_pb2_grpc.RegistryServiceStub(self._channels["registry"])
         self.inference = inference_pb2_grpc.InferenceServiceStub(self._channels["inference"])
         self.answers = AnswerStreams(self.inference)

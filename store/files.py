@@ -12,6 +12,7 @@ from io import FileIO
 from pathlib import Path
 
 from common.errors import StoreFailed, StoreFull
+from store.upload import Bytes
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def modification_time(status: os.stat_result) -> datetime:
     return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=nanoseconds // 1000)
 
 
-def write_fully(file: FileIO, data: bytes | bytearray) -> None:
+def write_fully(file: FileIO, data: Bytes) -> None:
     """Write all of it, where one call may write less."""
     with memoryview(data) as rest:
         written = 0

@@ -39,6 +39,8 @@ class FolderStore(Store):
     and passed through by those who have written a manifest.
     """
 
+    announces_many_as_one = True
+
     def __init__(self, root: Path) -> None:
         self._blobs = root / "blobs"
         self._uploads = root / "uploads"

@@ -70,11 +70,12 @@ class FolderManifests:
 
     def read_all(self) -> Iterator[Manifest]:
         """Give all manifests, one at a time, and read those that are new or have changed."""
+        now = self._clock()
         seen: SeenManifests[Version] = SeenManifests()
         root = str(self._root)
         for path in self._scan.files(root, _LEVELS):
             try:
-                yield self._current(f"{root}/{path}", path, seen)
+                yield self._current(f"{root}/{path}", path, now, seen)
             except (InvalidName, *_ABSENT, ModelNotFound):  # foreign, or deleted meanwhile
                 continue
         self._seen = seen
@@ -84,12 +85,12 @@ class FolderManifests:
         for parts in names_like(str(self._root), tuple(name.path.split("/"))):
             yield ModelName(*parts)
 
-    def _current(self, file: str, path: str, seen: SeenManifests[Version]) -> Manifest:
+    def _current(self, file: str, path: str, now: int, seen: SeenManifests[Version]) -> Manifest:
         version = version_of(file, os.stat(file))  # noqa: PTH116, see `folder_scan`
         manifest = self._seen.get(version)
         if manifest is None:
             version, manifest = self._read(ModelName(*path.split("/")))
-        if version.is_settled(self._clock()):
+        if version.is_settled(now):
             seen.keep(version, manifest)
         return manifest
 

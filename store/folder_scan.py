@@ -39,22 +39,22 @@ class FolderScan:
 
         A folder that cannot be read raises.
         """
+        now = self._clock()
         seen: dict[Version, tuple[str, ...]] = {}
-        yield from self._files(root, "", levels, seen)
+        folders = [""]
+        for _ in range(levels - 1):
+            folders = [
+                f"{folder}{name}/"
+                for folder in folders
+                for name in self._names(f"{root}/{folder}", True, now, seen)
+            ]
+        for folder in folders:
+            for name in self._names(f"{root}/{folder}", False, now, seen):
+                yield f"{folder}{name}"
         self._entries = seen
 
-    def _files(
-        self, root: str, below: str, levels: int, seen: dict[Version, tuple[str, ...]]
-    ) -> Iterator[str]:
-        for name in self._names(f"{root}/{below}", levels > 1, seen):
-            path = f"{below}/{name}" if below else name
-            if levels > 1:
-                yield from self._files(root, path, levels - 1, seen)
-            else:
-                yield path
-
     def _names(
-        self, folder: str, of_folders: bool, seen: dict[Version, tuple[str, ...]]
+        self, folder: str, of_folders: bool, now: int, seen: dict[Version, tuple[str, ...]]
     ) -> tuple[str, ...]:
         """Give the names of the folders in a folder, or of its files."""
         try:
@@ -66,7 +66,7 @@ class FolderScan:
                     names = tuple(each.name for each in entries if each.is_dir() == of_folders)
         except FileNotFoundError:
             return ()
-        if version.is_settled(self._clock()):
+        if version.is_settled(now):
             seen[version] = names
         return names
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from common.errors import StoreFailed
 from store.files import begin_writeback, store_errors, write_fully
 from store.prefix_hash import PrefixHash
-from store.upload import Upload
+from store.upload import Bytes, Upload
 
 # Bytes after which the disk is set to work. Without that it is idle until the last byte has come,
 # and the client waits while all of them are written.
@@ -57,7 +57,7 @@ class FolderUpload(Upload):
         self._unsynced = 0
 
     @store_errors()
-    def _append(self, data: bytes | bytearray) -> None:
+    def _append(self, data: Bytes) -> None:
         write_fully(self._file, data)
         self._unsynced += len(data)
         if self._unsynced >= _WRITEBACK_SIZE:

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 from common.names import ModelName
 from store.upload import Upload
@@ -87,6 +88,9 @@ class Deletion(ABC):
 
 class Store(ABC):
     """Content-addressed blobs, and manifests that name them."""
+
+    announces_many_as_one: ClassVar[bool] = False
+    """Whether `deleting` costs the same, and holds up others as long, for any number of blobs."""
 
     @abstractmethod
     def check(self) -> None:

@@ -6,6 +6,7 @@ import os
 from threading import Event
 
 from common.errors import Canceled
+from store.upload import Bytes
 
 _CHUNK_SIZE = 4 * 1024 * 1024
 
@@ -27,7 +28,7 @@ class PrefixHash:
         """Make a method that is still reading the file raise `Canceled`."""
         self._interrupted.set()
 
-    def update(self, data: bytes | bytearray) -> None:
+    def update(self, data: Bytes) -> None:
         """Consume bytes after those of the file.
 
         Raises:

@@ -3,19 +3,22 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 from common.errors import Canceled, DigestMismatch, InvalidRequest
+
+Bytes: TypeAlias = bytes | bytearray | memoryview
+"""What an upload takes. It must not change once it has been handed over."""
 
 
 class Hash(Protocol):
     """What is used of a SHA-256 of `hashlib`'s; it runs on a thread of its own."""
 
-    def update(self, data: bytes | bytearray, /) -> None:
+    def update(self, data: Bytes, /) -> None:
         """Consume bytes."""
 
     def hexdigest(self) -> str:
@@ -59,10 +62,11 @@ class Upload(ABC):
         self._size = offset
         self._hash: Hash = sha256 or hashlib.sha256()
         self._hashing = ThreadPoolExecutor(1, thread_name_prefix="hash")
+        self._hashed: Future[None] | None = None
         self._lock = Lock()
         self._ended = False
 
-    def write(self, data: bytes | bytearray) -> None:
+    def write(self, data: Bytes) -> None:
         """Append bytes. A failure aborts the upload.
 
         Raises:
@@ -76,9 +80,11 @@ class Upload(ABC):
                 raise InvalidRequest(
                     f"blob is longer than the declared {self._expected_size} bytes"
                 )
-            hashed = self._hashing.submit(self._hash.update, data)
+            # What was written last may still be hashed, so that neither waits for the other's
+            # slowest moments.
+            self._finish_hashing()
+            self._hashed = self._hashing.submit(self._hash.update, data)
             self._append(data)
-            hashed.result()
 
     def commit(self) -> tuple[str, int]:
         """Publish the blob so that it survives a power cut; give its digest and size.
@@ -115,7 +121,7 @@ class Upload(ABC):
         self.abort()
 
     @abstractmethod
-    def _append(self, data: bytes | bytearray) -> None:
+    def _append(self, data: Bytes) -> None:
         """Store bytes where no reader sees them."""
 
     @abstractmethod
@@ -156,11 +162,16 @@ class Upload(ABC):
         self._ended = True
         self._hashing.shutdown()
 
+    def _finish_hashing(self) -> None:
+        if self._hashed:
+            self._hashed.result()
+
     def _verified_digest(self) -> str:
         if self._expected_size not in (None, self._size):
             raise InvalidRequest(
                 f"blob has {self._size} bytes instead of the declared {self._expected_size}"
             )
+        self._finish_hashing()
         digest = f"sha256:{self._hash.hexdigest()}"
         if self._expected_digest not in (None, digest):
             self._keep = False

@@ -4,13 +4,13 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+from common.blob_messages import SERVICE
 from common.metrics import metrics_served
 from common.process import run_process
 from common.server import Server
 from common.settings import read_settings, seconds
-from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 from services.blob.collection import Collector
-from services.blob.servicer import BlobServicer
+from services.blob.servicer import BlobServicer, add_to_server
 from services.blob.settings import BlobSettings
 from services.blob.upkeep import collect_regularly, watch_store
 from store.opening import open_store
@@ -26,9 +26,8 @@ async def serve(settings: BlobSettings, stop: asyncio.Event) -> None:
     store = open_store(settings.store)
     collector = Collector(store, timedelta(seconds=seconds(settings.collect_grace)))
     server = Server()
-    blob_pb2_grpc.add_BlobServiceServicer_to_server(BlobServicer(store, collector), server.grpc)
-    service = blob_pb2.DESCRIPTOR.services_by_name["BlobService"].full_name
-    await server.start(settings.listen, service, probes=settings.probes)
+    add_to_server(BlobServicer(store, collector), server.grpc)
+    await server.start(settings.listen, SERVICE, probes=settings.probes)
     async with metrics_served(settings.metrics, server.metrics), asyncio.TaskGroup() as upkeep:
         tasks = [upkeep.create_task(watch_store(store, server))]
         if not settings.noprune:

@@ -119,15 +119,23 @@ class Collector:
         horizon = max(released_at, datetime.now(UTC) - self._grace)
         deleted: list[Blob] = []
         try:
-            # A first look, so that few are announced, and the second one reads little.
             blobs = [blob for blob in self._stored(digests) if blob.modified_at <= horizon]
-            named = _named(self._store.known_manifests(), blobs)
-            idle = [blob for blob in blobs if named.get(blob.digest, _EVER) < blob.modified_at]
-            for start in range(0, len(idle), _AT_ONCE):
-                deleted += self._release(idle[start : start + _AT_ONCE], horizon)
+            for some in self._portions(blobs):
+                deleted += self._release(some, horizon)
         except InvalidModel as error:
             return replace(_prevented(error), deleted=tuple(deleted))
         return _logged(Collected(tuple(deleted)))
+
+    def _portions(self, blobs: list[Blob]) -> Iterator[list[Blob]]:
+        """Choose blobs to be announced together."""
+        if self._store.announces_many_as_one:
+            yield from filter(None, [blobs])
+            return
+        # A first look, so that few are announced, and the second one reads little.
+        named = _named(self._store.known_manifests(), blobs)
+        idle = [blob for blob in blobs if named.get(blob.digest, _EVER) < blob.modified_at]
+        for start in range(0, len(idle), _AT_ONCE):
+            yield idle[start : start + _AT_ONCE]
 
     def _release(self, blobs: list[Blob], horizon: datetime) -> list[Blob]:
         deleted = []

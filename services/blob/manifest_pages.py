@@ -31,17 +31,18 @@ class ManifestPages:
         self._store = store
         self._pages: list[_Page] = []
 
-    def make(self) -> list[blob_pb2.ListManifestsResponse]:
-        """Give all manifests that are known; blocks."""
+    def make(self) -> Iterator[blob_pb2.ListManifestsResponse]:
+        """Give all manifests that are known, each page as soon as it can be; blocks."""
         before = self._pages
         pages: list[_Page] = []
         for number, manifests in enumerate(_grouped(self._store.known_manifests())):
             if number < len(before) and before[number].manifests == manifests:
-                pages.append(before[number])
+                page = before[number]
             else:
-                pages.append(_Page(manifests, _message(manifests)))
+                page = _Page(manifests, _message(manifests))
+            pages.append(page)
+            yield page.message
         self._pages = pages
-        return [page.message for page in pages]
 
 
 def _grouped(manifests: Iterable[Manifest]) -> Iterator[tuple[Manifest, ...]]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TypeAlias
 
 from common.digests import parse_digest
 from common.errors import InvalidRequest
@@ -19,10 +20,14 @@ MAX_PART_SIZE = 4 * 1024 * 1024
 _BUFFER_SIZE = 4 * 1024 * 1024
 
 
-async def read_header(parts: AsyncIterator[blob_pb2.WriteRequest]) -> blob_pb2.WriteHeader:
+Part: TypeAlias = blob_pb2.WriteRequest | memoryview
+"""A request of a Write call, or the data of one that carries nothing else."""
+
+
+async def read_header(parts: AsyncIterator[Part]) -> blob_pb2.WriteHeader:
     """Take the header, which comes first."""
     first = await anext(parts, None)
-    if first is None or first.WhichOneof("part") != "header":
+    if not isinstance(first, blob_pb2.WriteRequest) or first.WhichOneof("part") != "header":
         raise InvalidRequest("a write begins with its header")
     if not first.header.digest and not first.header.HasField("size"):
         # A caller that breaks off looks like one that has finished.
@@ -38,12 +43,15 @@ def _check_kept(header: blob_pb2.WriteHeader) -> None:
         raise InvalidRequest("only a write that is kept goes on at an offset")
 
 
-async def read_data(parts: AsyncIterator[blob_pb2.WriteRequest]) -> AsyncIterator[bytes]:
+async def read_data(parts: AsyncIterator[Part]) -> AsyncIterator[bytes | memoryview]:
     """Take the parts after the header, which all carry data."""
     async for part in parts:
-        if part.WhichOneof("part") != "data":
+        if isinstance(part, memoryview):
+            data: bytes | memoryview = part
+        elif part.WhichOneof("part") == "data":
+            data = part.data  # each access copies it
+        else:
             raise InvalidRequest("a write has one header, then nothing but data")
-        data = part.data  # each access copies it
         if len(data) > MAX_PART_SIZE:
             raise InvalidRequest(f"a part of a write has at most {MAX_PART_SIZE} bytes")
         yield data
@@ -67,13 +75,13 @@ async def begin_upload(store: Store, header: blob_pb2.WriteHeader) -> AsyncItera
         await asyncio.to_thread(upload.abort)
 
 
-async def write_all(data: AsyncIterator[bytes], upload: Upload) -> None:
+async def write_all(data: AsyncIterator[bytes | memoryview], upload: Upload) -> None:
     """Write to an upload while the next bytes are being received.
 
     What comes while a write is running waits for the next one.
     """
     writing = _start_writing(upload, [])
-    waiting: list[bytes] = []
+    waiting: list[bytes | memoryview] = []
     size = 0
     try:
         async for piece in data:
@@ -92,10 +100,10 @@ async def write_all(data: AsyncIterator[bytes], upload: Upload) -> None:
         await asyncio.gather(writing, return_exceptions=True)
 
 
-def _start_writing(upload: Upload, pieces: list[bytes]) -> asyncio.Task[None]:
+def _start_writing(upload: Upload, pieces: list[bytes | memoryview]) -> asyncio.Task[None]:
     return asyncio.create_task(asyncio.to_thread(_write, upload, pieces))
 
 
-def _write(upload: Upload, pieces: list[bytes]) -> None:
+def _write(upload: Upload, pieces: list[bytes | memoryview]) -> None:
     for piece in pieces:
         upload.write(piece)

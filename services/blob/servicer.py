@@ -8,19 +8,30 @@ from typing import Any
 
 import grpc
 
+from common.blob_messages import METHOD, SERVICE, decode
 from common.digests import parse_digest
 from common.errors import BlobNotFound, InvalidRequest, ModelNotFound, TooLarge
 from common.names import ModelName
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 from services.blob.collection import Collected, Collector
 from services.blob.manifest_pages import ManifestPages, stored_manifest, timestamp
-from services.blob.receiving import begin_upload, read_data, read_header, write_all
+from services.blob.receiving import Part, begin_upload, read_data, read_header, write_all
+from services.blob.small_blobs import LARGEST, MOST, read_many
 from store.interface import Blob, Manifest, Store
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 MAX_MANIFEST_SIZE = 4 * 1024 * 1024
 """Bytes of the largest manifest that is accepted."""
+
+
+def add_to_server(servicer: "BlobServicer", server: grpc.aio.Server) -> None:
+    """Have a server serve it, and take the data of a Write without copying it."""
+    blob_pb2_grpc.add_BlobServiceServicer_to_server(servicer, server)
+    write = grpc.stream_unary_rpc_method_handler(
+        servicer.Write, decode, blob_pb2.WriteResponse.SerializeToString
+    )
+    server.add_registered_method_handlers(SERVICE, {METHOD: write})
 
 
 class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
@@ -37,7 +48,7 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
         return blob_pb2.StatResponse(size=blob.size, modified_at=timestamp(blob.modified_at))
 
     async def Write(
-        self, request_iterator: AsyncIterator[blob_pb2.WriteRequest], context: _Context
+        self, request_iterator: AsyncIterator[Part], context: _Context
     ) -> blob_pb2.WriteResponse:
         """Store a blob; one that is stored already is retained, its body is not awaited."""
         header = await read_header(request_iterator)
@@ -64,6 +75,16 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
         chunks = await asyncio.to_thread(self._store.read, digest, request.offset, length)
         while chunk := await asyncio.to_thread(next, chunks, None):
             yield blob_pb2.ReadResponse(data=chunk)
+
+    async def ReadMany(
+        self, request: blob_pb2.ReadManyRequest, context: _Context
+    ) -> AsyncIterator[blob_pb2.ReadManyResponse]:
+        """Give small blobs."""
+        if len(request.digests) > MOST or request.largest > LARGEST:
+            raise InvalidRequest(f"at most {MOST} blobs of {LARGEST} bytes are read at once")
+        digests = [parse_digest(digest) for digest in request.digests]
+        for blobs in await read_many(self._store, digests, request.largest):
+            yield blobs
 
     async def Locate(
         self, request: blob_pb2.LocateRequest, context: _Context
@@ -127,7 +148,8 @@ class BlobServicer(blob_pb2_grpc.BlobServiceServicer):
         self, request: blob_pb2.ListManifestsRequest, context: _Context
     ) -> AsyncIterator[blob_pb2.ListManifestsResponse]:
         """Stream all manifests."""
-        for page in await asyncio.to_thread(self._manifest_pages.make):
+        pages = self._manifest_pages.make()
+        while page := await asyncio.to_thread(next, pages, None):
             yield page
 
     def _read_like(self, name: ModelName) -> Manifest:

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from common.blob_messages import WritePart, encode_data, write_method
 from common.client_stream import ClientStream, send_all
 from common.errors import BlobNotFound, NotFound
 from common.names import ModelName
@@ -17,6 +18,7 @@ from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 
 _PIECE = 1024 * 1024
 _CONCURRENT_CALLS = 16
+_SMALL = 64 * 1024
 
 
 class StoredManifest(NamedTuple):
@@ -35,7 +37,7 @@ class WrittenBlob(NamedTuple):
     existed: bool
 
 
-BlobUpload: TypeAlias = ClientStream[blob_pb2.WriteRequest, blob_pb2.WriteResponse]
+BlobUpload: TypeAlias = ClientStream[WritePart, blob_pb2.WriteResponse]
 """A blob on its way to the store; `finish` gives what is stored then."""
 
 
@@ -47,6 +49,7 @@ class BlobClient:
         """Where the channel leads, for processes that connect on their own."""
 
         self._stub = blob_pb2_grpc.BlobServiceStub(channel)
+        self._write = write_method(channel)
 
     async def size(self, digest: str) -> int:
         """Bytes of a blob.
@@ -108,11 +111,21 @@ class BlobClient:
         finally:
             call.cancel()
 
+    async def read_small(self, digests: Collection[str]) -> dict[str, bytes]:
+        """Read up to 1,000 blobs at once; what is missing or has more than 64 KiB is left out."""
+        request = blob_pb2.ReadManyRequest(digests=digests, largest=_SMALL)
+        with rpc_errors():
+            return {
+                blob.digest: blob.content
+                async for response in self._stub.ReadMany(request)
+                for blob in response.blobs
+            }
+
     async def write(self, content: bytes) -> WrittenBlob:
         """Store a small blob."""
         sha256 = await asyncio.to_thread(hashlib.sha256, content)
         digest = f"sha256:{sha256.hexdigest()}"
-        response = await send_all(self._stub.Write(), _pieces(digest, content))
+        response = await send_all(self._write(), _pieces(digest, content))
         return WrittenBlob(response.digest, response.size, response.existed)
 
     async def write_status(self, digest: str, size: int) -> blob_pb2.WriteStatusResponse:
@@ -132,7 +145,7 @@ class BlobClient:
         Raises:
             UploadMoved: no kept upload of `offset` bytes can be continued.
         """
-        with ClientStream(self._stub.Write()) as upload:
+        with ClientStream(self._write()) as upload:
             header = blob_pb2.WriteHeader(digest=digest, size=size, keep=keep, offset=offset)
             await upload.send(blob_pb2.WriteRequest(header=header))
             yield upload
@@ -200,8 +213,8 @@ def stored_manifest(manifest: blob_pb2.StoredManifest) -> StoredManifest:
     return StoredManifest(name, manifest.content, manifest.modified_at)
 
 
-async def _pieces(digest: str, content: bytes) -> AsyncGenerator[blob_pb2.WriteRequest, None]:
+async def _pieces(digest: str, content: bytes) -> AsyncGenerator[WritePart, None]:
     header = blob_pb2.WriteHeader(digest=digest, size=len(content))
     yield blob_pb2.WriteRequest(header=header)
     for start in range(0, len(content), _PIECE):
-        yield blob_pb2.WriteRequest(data=content[start : start + _PIECE])
+        yield encode_data(content[start : start + _PIECE])

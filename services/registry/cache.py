@@ -55,13 +55,15 @@ class Cache(Generic[K, V]):
             value, size = await self._load(key)
         finally:
             del self._loads[key]
-        self._keep(key, value, size + _ENTRY_SIZE)
+        self.keep(key, Loaded(value, size))
         return value
 
-    def _keep(self, key: K, value: V, size: int) -> None:
-        if size > self._capacity // _LARGEST_SHARE:
+    def keep(self, key: K, loaded: Loaded[V]) -> None:
+        """Keep what was loaded otherwise."""
+        size = loaded.size + _ENTRY_SIZE
+        if key in self._kept or size > self._capacity // _LARGEST_SHARE:
             return
-        self._kept[key] = Loaded(value, size)
+        self._kept[key] = Loaded(loaded.value, size)
         self._size += size
         while self._size > self._capacity:
             _, oldest = self._kept.popitem(last=False)

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
-from common.errors import InvalidModel, TemplateError
+from common.errors import InvalidModel, PaddockError, TemplateError
 from common.model_template import ModelTemplate
 from services.registry.blob_client import BlobClient
 from services.registry.cache import Cache, Loaded
@@ -36,6 +37,7 @@ _FIRST_READ = 64 * 1024
 _CONCURRENT_READS = 16
 _CONCURRENT_DOCUMENTS = 2  # parsed, JSON can take twenty times its size
 _CACHE = 64 * 1024 * 1024
+_CONFIGS = 1024 * 1024  # several hundred: a list reads all, and has no use for them later
 
 
 class Contents:
@@ -50,7 +52,7 @@ class Contents:
         self._slots = asyncio.Semaphore(_CONCURRENT_READS)
         self._document_slots = asyncio.Semaphore(_CONCURRENT_DOCUMENTS)
         self._header_slots = asyncio.Semaphore(_CONCURRENT_DOCUMENTS)
-        self._configs = Cache(self._load_config, _CACHE)
+        self._configs = Cache(self._load_config, _CONFIGS)
         self._texts = Cache(self._load_text, _CACHE)
         self._documents = Cache(self._load_document, _CACHE)
         self._template_capabilities = Cache(self._load_template_capabilities, _CACHE)
@@ -62,6 +64,21 @@ class Contents:
     async def config(self, digest: str) -> ModelConfig:
         """Read a manifest's config blob."""
         return await self._configs.get(digest)
+
+    async def read_configs(self, digests: Iterable[str]) -> None:
+        """Read config blobs at once, up to 1,000 of them, so that `config` has them at hand.
+
+        What cannot be read so is left to `config`, which says what is wrong with it.
+        """
+        wanted = [digest for digest in set(digests) if not self._configs.kept(digest)]
+        try:
+            read = await self._blobs.read_small(wanted) if wanted else {}
+        except PaddockError as error:
+            logger.info("config blobs are read one by one: %s", error.message)
+            return
+        for digest, content in read.items():
+            with suppress(InvalidModel):
+                self._configs.keep(digest, Loaded(parse_model_config(content), len(content)))
 
     async def text(self, digest: str) -> str:
         """Read a blob of UTF-8 text."""

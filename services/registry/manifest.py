@@ -95,7 +95,7 @@ class Manifest(Document):
         return orjson.dumps(document)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)  # of many objects each, which the garbage collector would go through
 def parse_manifest(content: bytes) -> Manifest:
     """Read a manifest.
 

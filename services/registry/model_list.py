@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple, Self
@@ -24,6 +24,7 @@ from services.registry.models import Models, bare_summary
 logger = logging.getLogger(__name__)
 
 _AT_A_TIME = 200
+_MADE_AT_A_TIME = 25
 _CACHE = 128 * 1024 * 1024
 
 
@@ -112,14 +113,22 @@ class ModelList:
         found = [kept.value for key in keys if (kept := self._summaries.kept(key))]
         is_whole = len(found) == len(keys)
         if not is_whole:
-            made = await asyncio.gather(*map(self._try_to_summarize, keys))
-            found = [summary for summary in made if summary]
+            found = await self._summarize(keys)
             is_whole = all(map(self._summaries.kept, keys))
         models = [
             _Listed(-summary.modified_at.ToNanoseconds(), summary.name, summary)
             for summary in found
         ]
         return _Page(manifests, models, is_whole)
+
+    async def _summarize(self, keys: Sequence[_Key]) -> list[ModelSummary]:
+        """Summarise models, so few at a time that nothing else has to wait for long."""
+        await self._models.read_configs(key.stored for key in keys if not self._summaries.kept(key))
+        made: list[ModelSummary | None] = []
+        for first in range(0, len(keys), _MADE_AT_A_TIME):
+            some = keys[first : first + _MADE_AT_A_TIME]
+            made += await asyncio.gather(*map(self._try_to_summarize, some))
+        return [summary for summary in made if summary]
 
     async def _try_to_summarize(self, key: _Key) -> ModelSummary | None:
         try:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from common.client_stream import ClientStream, joined, send_all
+from common.client_stream import ClientStream, send_all
 from common.errors import (
     DigestMismatch,
     PaddockError,
@@ -148,28 +148,3 @@ async def test_requests_that_cannot_be_had_end_the_call(stub: Stub, servicer: Im
     with pytest.raises(TooLarge, match="no more"):
         await send_all(call, failing())
     assert call.cancelled()
-
-
-@pytest.mark.parametrize(
-    ("sizes", "expected"),
-    [
-        ([], []),
-        ([3], [3]),
-        ([10], [10]),
-        ([4, 4, 4, 4], [12, 4]),
-        ([25, 1], [25, 1]),
-        ([5, 5, 5, 5], [10, 10]),
-    ],
-)
-async def test_small_pieces_are_joined(sizes: list[int], expected: list[int]) -> None:
-    content = bytes(range(sum(sizes)))
-
-    async def pieces() -> AsyncIterator[bytes]:
-        position = 0
-        for size in sizes:
-            yield content[position : position + size]
-            position += size
-
-    parts = [part async for part in joined(pieces(), 10)]
-    assert [len(part) for part in parts] == expected
-    assert b"".join(parts) == content

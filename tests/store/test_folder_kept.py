@@ -110,13 +110,14 @@ def test_breaking_off_ends_the_reading_of_a_large_file(tmp_path: Path) -> None:
         sparse.truncate(size - 1)
     upload = store.begin_upload(digest_of(b""), size, keep=True, offset=size - 1)
     with ThreadPoolExecutor(1) as thread:
-        writing = thread.submit(upload.write, b"x")
+        upload.write(b"x")
+        committing = thread.submit(upload.commit)
         time.sleep(0.1)
         begun = time.monotonic()
         upload.abort()
         assert time.monotonic() - begun < 5
         with pytest.raises(Canceled):
-            writing.result()
+            committing.result()
     assert store.upload_status(digest_of(b""), size).busy is False
 
 

@@ -7,9 +7,8 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from common.client_stream import joined
+from common.blob_messages import encode_all
 from common.errors import DigestMismatch, RegistryFailed, Unavailable, UploadMoved
-from protos.paddock.v1 import blob_pb2
 from services.registry.blob_client import BlobClient, BlobUpload
 from services.registry.remote.blob_source import BlobSource
 from services.registry.remote.client import RemoteClient
@@ -130,8 +129,8 @@ def _mismatch(digest: str, error: DigestMismatch) -> RegistryFailed:
 
 
 async def _send_all(pieces: AsyncGenerator[bytes, None], upload: BlobUpload) -> None:
-    async with aclosing(joined(pieces, _PART)) as parts:
+    async with aclosing(encode_all(pieces, _PART)) as parts:
         async for part in parts:
-            await upload.send(blob_pb2.WriteRequest(data=part))
+            await upload.send(part)
             if upload.answered:
                 return

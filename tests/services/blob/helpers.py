@@ -16,7 +16,7 @@ from common.rpc import open_channel
 from common.server import Server
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 from services.blob.collection import Collector
-from services.blob.servicer import BlobServicer
+from services.blob.servicer import BlobServicer, add_to_server
 from store.interface import Store
 
 Blobs: TypeAlias = blob_pb2_grpc.BlobServiceStub
@@ -31,7 +31,7 @@ async def serving_blobs(store: Store, address: str) -> AsyncIterator[Blobs]:
     """Run the service in this process."""
     server = Server()
     servicer = BlobServicer(store, Collector(store, timedelta(hours=1)))
-    blob_pb2_grpc.add_BlobServiceServicer_to_server(servicer, server.grpc)
+    add_to_server(servicer, server.grpc)
     bound = await server.start(address, "paddock.v1.BlobService")
     await server.set_serving(True)
     async with open_channel(bound) as channel:

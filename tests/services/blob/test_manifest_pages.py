@@ -58,9 +58,9 @@ def test_no_manifests_are_no_pages(store: Given) -> None:
 
 def test_only_what_has_changed_is_made_again(store: Given) -> None:
     pages = ManifestPages(store)
-    before = pages.make()
+    before = list(pages.make())
     store.manifests[210] = replace(store.manifests[210], content=b"changed")
-    after = pages.make()
+    after = list(pages.make())
     assert [new is old for new, old in zip(after, before, strict=True)] == [True, False, True]
     assert after[1].manifests[10].content == b"changed"
     store.manifests.pop()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import BlobNotFound, InvalidDigest
+from common.errors import BlobNotFound, InvalidDigest, InvalidRequest
 from common.rpc import rpc_errors
 from protos.paddock.v1 import blob_pb2
 from store.folder import FolderStore
@@ -88,3 +88,24 @@ async def test_a_url_comes_with_its_end(tmp_path: Path) -> None:
         located = await blobs.Locate(blob_pb2.LocateRequest(digest=UNKNOWN))
     assert located.url == "http://bucket/blob"
     assert located.expires_at.ToDatetime(UTC) == ends
+
+
+async def test_many_small_blobs_are_read_at_once(blobs: Blobs) -> None:
+    contents = {await put(blobs, content): content for content in (b"", b"one", b"three", b"11")}
+    large = await put(blobs, b"larger")
+    request = blob_pb2.ReadManyRequest(digests=[*contents, large, UNKNOWN], largest=5)
+    responses = [response async for response in blobs.ReadMany(request)]
+    read = {blob.digest: blob.content for response in responses for blob in response.blobs}
+    assert read == contents
+
+
+@pytest.mark.parametrize("request_", [
+    blob_pb2.ReadManyRequest(digests=[UNKNOWN] * 1001, largest=5),
+    blob_pb2.ReadManyRequest(digests=[UNKNOWN], largest=65 * 1024),
+])  # fmt: skip
+async def test_no_more_is_read_at_once_than_fits_into_memory(
+    blobs: Blobs, request_: blob_pb2.ReadManyRequest
+) -> None:
+    with pytest.raises(InvalidRequest, match="at most 1000 blobs"), rpc_errors():
+        async for _ in blobs.ReadMany(request_):
+            pass

@@ -2,12 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -28,20 +28,27 @@ GRACE = timedelta(hours=1)
 
 
 class Watched(Store):
-    """Does something else each time it has listed the manifests, which it counts."""
+    """Does something else before it announces blobs to go, and when it then has listed."""
 
-    listings = 0
+    is_announcing = False
 
-    def after_listing(self, number: int) -> None:
-        """Does nothing unless it is replaced."""
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.meanwhile: Callable[[str], None] = lambda _: None
+        """Called with "before" or "listed"."""
+
+    @contextmanager
+    def deleting(self, digests: Collection[str]) -> Iterator[Any]:
+        self.meanwhile("before")
+        with super().deleting(digests) as deletion:  # type: ignore[safe-super]
+            self.is_announcing = True
+            yield deletion
+        self.is_announcing = False
 
     def list_manifests(self) -> Iterator[Manifest]:
         yield from super().list_manifests()  # type: ignore[safe-super]
-        self.has_listed()
-
-    def has_listed(self) -> None:
-        self.listings += 1
-        self.after_listing(self.listings)
+        if self.is_announcing:
+            self.meanwhile("listed")
 
 
 class WatchedFolder(Watched, FolderStore):
@@ -50,11 +57,6 @@ class WatchedFolder(Watched, FolderStore):
 
 class WatchedBucket(Watched, S3Store):
     """In a bucket."""
-
-    def known_manifests(self) -> list[Manifest]:
-        found = super().known_manifests()
-        self.has_listed()
-        return found
 
 
 WatchedStore: TypeAlias = WatchedFolder | WatchedBucket
@@ -157,14 +159,14 @@ async def test_an_exact_name_goes_before_other_spellings(
 CONTENTS = [b"shared", b"config of the model", b"config of the child"]
 
 
-@pytest.mark.parametrize(("listing", "stays"), [(1, True), (2, False)])
+@pytest.mark.parametrize(("moment", "stays"), [("before", True), ("listed", False)])
 async def test_a_manifest_is_written_while_its_blob_is_released(
-    services: list[tuple[WatchedStore, Blobs]], listing: int, stays: bool
+    services: list[tuple[WatchedStore, Blobs]], moment: str, stays: bool
 ) -> None:
     """Its writer retained the blob before it was released, and finds out what became of it.
 
     What is written before the blob is announced to go is found when manifests are read
-    again, and who writes later hears nothing before the blob has gone.
+    then, and who writes later hears nothing before the blob has gone.
     """
     (collecting, first), (_, second) = services
     loop = asyncio.get_running_loop()
@@ -174,14 +176,14 @@ async def test_a_manifest_is_written_while_its_blob_is_released(
         await write_manifest(second, OTHER, digest)
         return await is_stored(second, digest)
 
-    def save_meanwhile(number: int) -> None:
-        if number == listing:
+    def save_meanwhile(now: str) -> None:
+        if now == moment:
             saving.append(asyncio.run_coroutine_threadsafe(save_and_look(), loop))
             wait(saving, timeout=1)
             assert saving[0].done() == stays
 
     saving: list[Future[bool]] = []
-    collecting.after_listing = save_meanwhile  # type: ignore[method-assign]
+    collecting.meanwhile = save_meanwhile
     stored = await write_manifest(first, MODEL, digest)
     went = await release(first, MODEL, stored)
     looked = await asyncio.wrap_future(saving[0])

@@ -42,6 +42,12 @@ class CountingBlobServicer(BlobServicer):
             self.bytes_read += len(response.data)
             yield response
 
+    async def ReadMany(self, request, context):  # type: ignore[no-untyped-def]
+        self.reads.extend(request.digests)
+        async for response in super().ReadMany(request, context):
+            self.bytes_read += sum(len(blob.content) for blob in response.blobs)
+            yield response
+
     async def WriteManifest(self, request, context):  # type: ignore[no-untyped-def]
         response = await super().WriteManifest(request, context)
         if self.lose_after_write:
@@ -130,9 +136,10 @@ async def running_registry(
     modelfiles: Path | None = None,
     remote: RemoteSettings | None = None,
     store: FolderStore | None = None,
+    blob_service: CountingBlobServicer | None = None,
 ) -> AsyncIterator[Registry]:
     blob_server, registry_server = Server(), Server()
-    blob_service = CountingBlobServicer(folder, store)
+    blob_service = blob_service or CountingBlobServicer(folder, store)
     blob_pb2_grpc.add_BlobServiceServicer_to_server(blob_service, blob_server.grpc)
     blob_address = await blob_server.start("127.0.0.1:0")
     async with (

@@ -91,3 +91,14 @@ async def test_a_caller_that_goes_away_spoils_nothing_for_another() -> None:
     source.gate.set()
     assert await second == "aa"
     assert source.loads == ["a"]
+
+
+async def test_what_was_loaded_otherwise_is_not_loaded_again() -> None:
+    source = Source()
+    cache = Cache(source.load, 10_000)
+    cache.keep("a", Loaded("given", 1000))
+    assert await cache.get("a") == "given"
+    for key in ("b", "c", "d", "e"):
+        cache.keep(key, Loaded(key, 1000))
+    assert cache.kept("a") is None
+    assert source.loads == []

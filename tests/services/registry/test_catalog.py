@@ -3,8 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,23 +23,29 @@ from services.registry.catalog import Catalog
 from services.registry.manifest import Descriptor, Manifest
 from services.registry.media_types import CONFIG
 from store.folder import FolderStore
+from store.folder_deletion import FolderDeletion
 from store.interface import Manifest as StoredManifest
 
 MODEL, OTHER = ModelName.parse("model"), ModelName.parse("other")
 
 
 class BusyStore(FolderStore):
-    """Something else happens each time it has listed the manifests."""
+    """Something else happens before blobs are announced to go, and when manifests are listed."""
 
-    listings = 0
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.meanwhile: Callable[[str], None] = lambda _: None
+        """Called with "before" or "listed"."""
 
-    def after_listing(self, number: int) -> None:
-        """Does nothing unless it is replaced."""
+    @contextmanager
+    def deleting(self, digests: Collection[str]) -> Iterator[FolderDeletion]:
+        self.meanwhile("before")
+        with super().deleting(digests) as deletion:
+            yield deletion
 
     def list_manifests(self) -> Iterator[StoredManifest]:
         yield from super().list_manifests()
-        self.listings += 1
-        self.after_listing(self.listings)
+        self.meanwhile("listed")
 
 
 class Gated(BlobServicer):
@@ -74,9 +80,9 @@ async def write_model(blobs: BlobClient, config: bytes = b"{}") -> bytes:
     return Manifest(config=described).encode()
 
 
-@pytest.mark.parametrize(("listing", "is_saved"), [(1, True), (2, False)])
+@pytest.mark.parametrize(("moment", "is_saved"), [("before", True), ("listed", False)])
 async def test_a_model_is_complete_or_it_is_refused(
-    tmp_path: Path, listing: int, is_saved: bool
+    tmp_path: Path, moment: str, is_saved: bool
 ) -> None:
     """Saved by one process while another deletes a model that was saved after it had begun."""
     store, loop = BusyStore(tmp_path), asyncio.get_running_loop()
@@ -91,15 +97,14 @@ async def test_a_model_is_complete_or_it_is_refused(
         ended = threading.Event()
         saving.add_done_callback(lambda _: ended.set())
 
-        def save_meanwhile(number: int) -> None:
-            if number == listing:
+        def save_meanwhile(now: str) -> None:
+            if now == moment:
                 loop.call_soon_threadsafe(slow.gate.set)
                 assert ended.wait(1) == is_saved
 
-        store.after_listing = save_meanwhile  # type: ignore[method-assign]
         stored = await catalog.find(MODEL)
         assert stored
-        store.listings = 0
+        store.meanwhile = save_meanwhile
         await catalog.remove(stored)
         if is_saved:
             await saving

@@ -7,14 +7,19 @@ from pathlib import Path
 import pytest
 
 from common.derived import derived_name
-from common.errors import ModelNotFound
+from common.errors import ModelNotFound, Unsupported
 from common.names import ModelName
 from services.registry.manifest import Descriptor, Manifest
 from services.registry.media_types import CONFIG
 from services.registry.model_config import ModelConfig
 from store.folder import FolderStore
 from store.interface import Manifest as StoredManifest
-from tests.services.registry.running import Registry, blob_path, running_registry
+from tests.services.registry.running import (
+    CountingBlobServicer,
+    Registry,
+    blob_path,
+    running_registry,
+)
 
 MANY = 450  # more than two pages
 
@@ -124,3 +129,19 @@ async def test_lookups_list_nothing_and_read_one_manifest(tmp_path: Path) -> Non
                 await ask("nobody")
         assert store.reads == 6
         assert store.listings == 0
+
+
+class Older(CountingBlobServicer):
+    """A service that reads blobs one by one alone, as during an update."""
+
+    async def ReadMany(self, request, context):  # type: ignore[no-untyped-def]
+        raise Unsupported("unknown")
+        yield
+
+
+async def test_what_cannot_be_read_at_once_is_read_one_by_one(tmp_path: Path) -> None:
+    async with running_registry(tmp_path, blob_service=Older(tmp_path)) as registry:
+        for number in range(3):
+            await add(registry, f"model-{number}:1")
+        assert set((await families(registry)).values()) == {"model-0:1", "model-1:1", "model-2:1"}
+        assert len(registry.blob_service.reads) == 3
