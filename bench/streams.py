@@ -36,7 +36,7 @@ from protos.paddock.v1 import (
     worker_pb2_grpc,
 )
 from tests.workers.fakes import NoFiles
-from workers.engine import Limits, Plan, Prompt, Step
+from workers.engine import Limits, Plan, Prompt, Step, Take
 from workers.models import Models
 from workers.servicer import WorkerServicer
 from workers.simulated.batch import Counts
@@ -68,11 +68,18 @@ class TimedEngine(SimulatedEngine):
     streams: Sequence[Stream] = ()
 
     async def generate(
-        self, prompt: Prompt, generation: generation_pb2.Generation
+        self, prompt: Prompt, generation: generation_pb2.Generation, take: Take | None = None
     ) -> AsyncGenerator[Step, None]:
         """Continue a prompt; see the seam."""
         stream = self.streams[int(prompt.text)]
-        async with aclosing(super().generate(prompt, generation)) as steps:
+
+        def take_and_note(step: Step) -> bool:
+            taken = take is not None and take(step)
+            if taken:
+                stream.made.append(time.monotonic())
+            return taken
+
+        async with aclosing(super().generate(prompt, generation, take and take_and_note)) as steps:
             async for step in steps:
                 stream.made.append(time.monotonic())
                 yield step

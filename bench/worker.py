@@ -96,14 +96,14 @@ class _Asker:
     def __init__(
         self, stub: worker_pb2_grpc.WorkerServiceStub, load: Load, counted: Counted
     ) -> None:
-        self._commands: asyncio.Queue[worker_pb2.RunRequest] = asyncio.Queue()
+        self._commands: asyncio.Queue[worker_pb2.RunCommands] = asyncio.Queue()
         self._call = stub.Run(self._requests())
         self._load = load
         self._counted = counted
         self._asked: dict[int, float] = {}
         self._number = 0
 
-    async def _requests(self) -> AsyncIterator[worker_pb2.RunRequest]:
+    async def _requests(self) -> AsyncIterator[worker_pb2.RunCommands]:
         while True:
             yield await self._commands.get()
 
@@ -121,7 +121,7 @@ class _Asker:
             keep_alive=_FOREVER,
         )
         self._asked[self._number] = time.monotonic()
-        self._commands.put_nowait(worker_pb2.RunRequest(start=start))
+        self._commands.put_nowait(worker_pb2.RunCommands(starts=[start]))
 
     async def read(self) -> None:
         """Read for ever."""
@@ -130,6 +130,7 @@ class _Asker:
         counted = self._counted
         async for response in self._call:
             counted.messages += 1
+            counted.tokens += len(response.tokens)
             for update in response.updates:
                 counted.tokens += len(update.delta.tokens)
                 if (asked := self._asked.pop(update.sequence, None)) is not None:

@@ -45,15 +45,17 @@ class Continuation:
         begun: what was made of it before this receiver came in; all of it is to be passed on
             once more.
         clock: nanoseconds, monotonic.
+        arrived: when the request did, by the clock; now unless given.
     """
 
     def __init__(
         self,
         begun: generation_pb2.Resumption | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
+        arrived: int | None = None,
     ) -> None:
         self._clock = clock
-        self._arrived = clock()
+        self._arrived = clock() if arrived is None else arrived
         self._answering: int | None = None
         self._usage: generation_pb2.Usage | None = None
         self._retold = begun is not None
@@ -82,6 +84,16 @@ class Continuation:
             self._passed.add(delta)
             return delta
         return self._cut(delta)
+
+    def take_text(self, content: str, token: int) -> bool:
+        """Take a token and its content, all of it new; False: ask `take` what of it is new."""
+        passed = self._passed
+        if self._told is not passed or len(self.tokens) != passed.tokens:
+            return False
+        self.tokens.append(token)
+        passed.content += len(content)
+        passed.tokens += 1
+        return True
 
     def restart(self) -> None:
         """The answer will be told again from its beginning."""

@@ -14,13 +14,13 @@ Event = generation_pb2.Delta | generation_pb2.Completed
 
 
 class Shortcut(Protocol):
-    """Does at once, where it can, what a reader would do with a delta a moment later."""
+    """Does at once, where it can, what a reader would do a moment later; this must not fail."""
 
-    def takes(self, delta: generation_pb2.Delta) -> bool:
-        """Tell whether it can."""
+    def take_text(self, content: str, token: int) -> bool:
+        """Take a token and its content; False: it cannot, and has done nothing."""
 
-    def take(self, delta: generation_pb2.Delta) -> None:
-        """Do it; this must not fail."""
+    def take(self, delta: generation_pb2.Delta) -> bool:
+        """Take a delta; False: it cannot, and has done nothing."""
 
 
 class Mailbox:
@@ -42,12 +42,18 @@ class Mailbox:
         self._error: PaddockError | None = None
         self._arrived = asyncio.Event()
 
+    def deliver_text(self, content: str, token: int) -> None:
+        """Take a token and its content."""
+        if self._shortcut and self._reader_waits and self._shortcut.take_text(content, token):
+            return
+        self._keep(generation_pb2.Delta(content=content, tokens=[token]))
+        self._wake()
+
     def deliver(self, update: sequences_pb2.SequenceUpdate) -> None:
-        """Take what is new."""
+        """Take whatever else is new."""
         if update.HasField("delta"):
             delta = update.delta
-            if self._shortcut and self._reader_waits and self._shortcut.takes(delta):
-                self._shortcut.take(delta)
+            if self._shortcut and self._reader_waits and self._shortcut.take(delta):
                 if update.WhichOneof("end") is None:
                     return
             else:

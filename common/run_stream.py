@@ -49,12 +49,11 @@ class RunStream(Generic[S]):
 
     async def _follow(self, commands: AsyncIterator[Any]) -> None:
         try:
-            async for command in commands:
-                match command.WhichOneof("command"):
-                    case "start":
-                        self._start(command.start)
-                    case "cancel":
-                        self._cancel(command.cancel.sequence)
+            async for message in commands:
+                for start in message.starts:
+                    self._start(start)
+                for number in message.cancels:
+                    self._cancel(number)
             await self._finish()
         finally:
             self._outbox.close()

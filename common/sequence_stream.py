@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Generic, Protocol
 
+from google.protobuf.message import Message
+
 from common.commands import C, Commands
 from common.errors import PaddockError
 from protos.paddock.v1 import sequences_pb2
@@ -21,8 +23,11 @@ class Receiver(Protocol):
     def ended(self) -> bool:
         """Whether nothing more comes."""
 
+    def deliver_text(self, content: str, token: int) -> None:
+        """Take a token and its content."""
+
     def deliver(self, update: sequences_pb2.SequenceUpdate) -> None:
-        """Take what is new, which may be how the sequence ended."""
+        """Take whatever else is new, which may be how the sequence ended."""
 
     def fail(self, error: PaddockError) -> None:
         """End with an error, unless it has ended."""
@@ -44,7 +49,7 @@ class SequenceStream(Generic[C]):
         return next(self._numbers)
 
     @contextmanager
-    def running(self, number: int, start: C, receiver: Receiver) -> Iterator[None]:
+    def running(self, number: int, start: Message, receiver: Receiver) -> Iterator[None]:
         """Run a sequence; leaving the block before its end cancels it."""
         self._receivers[number] = receiver
         self._commands.start(number, start)
@@ -66,9 +71,7 @@ class SequenceStream(Generic[C]):
             async with TaskGroup() as group:
                 sending = group.create_task(self._send(call))
                 async for response in call:
-                    for update in response.updates:
-                        if receiver := self._receivers.get(update.sequence):
-                            receiver.deliver(update)
+                    self._deliver(response)
                 sending.cancel()
         finally:
             call.cancel()
@@ -83,7 +86,17 @@ class SequenceStream(Generic[C]):
         """Let the peer know, once it has been told everything, that nothing more is asked for."""
         self._commands.close()
 
+    def _deliver(self, response: sequences_pb2.RunResponse) -> None:
+        receivers = self._receivers
+        texts = zip(response.sequences, response.contents, response.tokens, strict=True)
+        for sequence, content, token in texts:
+            if receiver := receivers.get(sequence):
+                receiver.deliver_text(content, token)
+        for update in response.updates:
+            if receiver := receivers.get(update.sequence):
+                receiver.deliver(update)
+
     async def _send(self, call: "grpc.aio.StreamStreamCall[C, sequences_pb2.RunResponse]") -> None:
-        while (command := await self._commands.take()) is not None:
-            await call.write(command)
+        while (commands := await self._commands.take()) is not None:
+            await call.write(commands)
         await call.done_writing()

@@ -14,7 +14,7 @@ from protos.paddock.v1 import generation_pb2, inference_pb2, inference_pb2_grpc
 
 # So many answers share a stream before another one is opened: then the messages that each
 # engine step costs are few, and several routers have their share.
-_SHARED_BY = 32
+_SHARED_BY = 64
 _MOST_STREAMS = 16
 _MOST_BYTES = MAX_MESSAGE - 1024  # a larger message would end the whole stream
 
@@ -93,7 +93,7 @@ class _Stream:
         on_end: Callable[["_Stream"], None],
     ) -> None:
         self.takes_more = True
-        self._sequences = SequenceStream(inference_pb2.GenerateCommand)
+        self._sequences = SequenceStream(inference_pb2.GenerateCommands)
         self._stub = stub
         self._on_end = on_end
         self._following = asyncio.create_task(self._follow())
@@ -106,9 +106,8 @@ class _Stream:
     def running(self, request: inference_pb2.GenerateRequest, mailbox: Mailbox) -> Iterator[None]:
         """Have a request answered into a mailbox; leaving the block before its end cancels it."""
         request.sequence = number = self._sequences.number()
-        command = inference_pb2.GenerateCommand(start=request)
         try:
-            with self._sequences.running(number, command, mailbox):
+            with self._sequences.running(number, request, mailbox):
                 yield
         finally:
             self._close_if_done()

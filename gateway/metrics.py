@@ -1,19 +1,21 @@
 """`GET /metrics`: this process, its requests, and the models that run, for Prometheus."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import grpc
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
     PlatformCollector,
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from common.durations import SECOND
 from common.errors import Canceled, Internal
@@ -22,27 +24,39 @@ from protos.paddock.v1 import inference_pb2
 
 # A scrape must not wait longer than Prometheus does.
 LIST_TIMEOUT_SECONDS = 5.0
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CONTENT_TYPE = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
 
-class Metrics:
-    """What this process counts."""
+class Metrics(Collector):
+    """What this process counts; made into metrics when it is asked for."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self.requests = Counter(
+        self.registry.register(self)
+        self.requests: Counter[tuple[str, str, int]] = Counter()
+        """Those that were answered, by method, route and status."""
+        self.in_flight = 0
+
+    def collect(self) -> Iterator[Metric]:
+        """Give all families."""
+        requests = CounterMetricFamily(
             "paddock_http_requests",
             "HTTP requests answered, by route and status (499: the client went away)",
-            ("method", "route", "status"),
-            registry=self.registry,
+            labels=("method", "route", "status"),
         )
-        self.in_flight = Gauge(
-            "paddock_http_requests_in_flight",
-            "HTTP requests being answered",
-            registry=self.registry,
+        for (method, route, status), number in self.requests.items():
+            requests.add_metric((method, route, str(status)), number)
+        yield requests
+        yield GaugeMetricFamily(
+            "paddock_http_requests_in_flight", "HTTP requests being answered", self.in_flight
         )
+
+    def describe(self) -> Iterator[Metric]:
+        """Give none: their names are found by collecting."""
+        return iter(())
 
 
 METRICS = web.AppKey("metrics", Metrics)
@@ -55,25 +69,22 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
     resource = request.match_info.route.resource
     route = resource.canonical if resource else "unknown"
     status = Internal.http_status
-    with metrics.in_flight.track_inprogress():
-        try:
-            response = await handler(request)
-            status = response.status
-            return response
-        except web.HTTPException as error:
-            status = error.status
-            raise
-        except asyncio.CancelledError:
-            status = Canceled.http_status
-            raise
-        finally:
-            metrics.requests.labels(_method(request), route, status).inc()
-
-
-def _method(request: web.Request) -> str:
-    """Keep clients from inventing label values."""
-    known = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-    return request.method if request.method in known else "other"
+    metrics.in_flight += 1
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    except web.HTTPException as error:
+        status = error.status
+        raise
+    except asyncio.CancelledError:
+        status = Canceled.http_status
+        raise
+    finally:
+        metrics.in_flight -= 1
+        # Clients must not invent label values.
+        method = request.method if request.method in _METHODS else "other"
+        metrics.requests[method, route, status] += 1
 
 
 async def show_metrics(request: web.Request) -> web.Response:

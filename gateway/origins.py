@@ -6,6 +6,7 @@ web page whose name suddenly resolves to 127.0.0.1 still sends its own name.
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -87,11 +88,20 @@ class BrowserPolicy:
         if not self._check_host:
             return True
         name = _without_port(host).lower()
-        try:
-            address = ipaddress.ip_address(name.strip("[]"))
-        except ValueError:
+        nearby = _is_nearby(name)
+        if nearby is None:
             return name in ("", "localhost", self._own_name) or name.endswith(_LOCAL_DOMAINS)
-        return address.is_loopback or address.is_private or address.is_unspecified
+        return nearby
+
+
+@lru_cache(maxsize=256)  # clients name the same few in every request
+def _is_nearby(name: str) -> bool | None:
+    """Tell whether an address is this machine's or a private network's; None: it is none."""
+    try:
+        address = ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return None
+    return address.is_loopback or address.is_private or address.is_unspecified
 
 
 def _wildcards(origin: str) -> str:

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from aiohttp import web
 from google.protobuf.message import Message
 
 from common.continuation import Continuation
 from common.errors import Interrupted, TimedOut, Unavailable
-from common.mailbox import Event, Shortcut
+from common.mailbox import Event
 from common.rpc import rpc_errors
 from common.settings import seconds
 from gateway.services import SERVICES
@@ -24,6 +24,23 @@ _LONGEST_PAUSE = 1.0
 # Seconds after which a try that fails has been served, or has waited in a queue: that nobody
 # answers is known sooner.
 _SERVED = 20.0
+
+
+class Writer(Protocol):
+    """Writes to a client at once, where it can."""
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether it can write content alone."""
+
+    def takes(self, delta: generation_pb2.Delta) -> bool:
+        """Tell whether it can write a delta."""
+
+    def write_text(self, content: str) -> None:
+        """Write content; it must be taken, and this must not fail."""
+
+    def write(self, delta: generation_pb2.Delta) -> None:
+        """Write a delta; it must be taken, and this must not fail."""
 
 
 class Patience:
@@ -104,11 +121,11 @@ async def persist(
 
 
 async def answer_events(
-    request: web.Request, wanted: inference_pb2.GenerateRequest, shortcut: Shortcut | None = None
+    request: web.Request, wanted: inference_pb2.GenerateRequest, writer: Writer | None = None
 ) -> AsyncGenerator[Event, None]:
     """Generate; where the router is lost or leaves in the middle, go on with another one.
 
-    What `shortcut` takes does not come here.
+    What `writer` takes does not come here.
 
     Raises:
         PaddockError: the generation failed, or was interrupted for too long.
@@ -116,7 +133,7 @@ async def answer_events(
     answers = request.app[SERVICES].answers
     trying = patience(request)
     continuation = Continuation()
-    fresh_only = _Fresh(continuation, trying, shortcut) if shortcut else None
+    fresh_only = _Fresh(continuation, trying, writer) if writer else None
     while True:
         try:
             left, late = trying.left, trying.late
@@ -135,17 +152,24 @@ async def answer_events(
 
 
 class _Fresh:
-    """A shortcut for what is new of an answer that may be told again."""
+    """A shortcut to a writer for what is new of an answer that may be told again."""
 
-    def __init__(self, continuation: Continuation, trying: Patience, shortcut: Shortcut) -> None:
+    def __init__(self, continuation: Continuation, trying: Patience, writer: Writer) -> None:
         self._continuation = continuation
         self._trying = trying
-        self._shortcut = shortcut
+        self._writer = writer
 
-    def takes(self, delta: generation_pb2.Delta) -> bool:
-        return self._shortcut.takes(delta)
+    def take_text(self, content: str, token: int) -> bool:
+        if not (self._writer.takes_text and self._continuation.take_text(content, token)):
+            return False
+        self._trying.renew()
+        self._writer.write_text(content)
+        return True
 
-    def take(self, delta: generation_pb2.Delta) -> None:
+    def take(self, delta: generation_pb2.Delta) -> bool:
+        if not self._writer.takes(delta):
+            return False
         if fresh := self._continuation.take(delta):
             self._trying.renew()
-            self._shortcut.take(fresh)
+            self._writer.write(fresh)
+        return True

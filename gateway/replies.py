@@ -32,11 +32,19 @@ def json_line(value: Any) -> bytes:
 
     Whatever else Unicode calls a line break is escaped: some clients split at it, too.
     """
-    line = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
-    if not line.isascii():
+    return _without_line_breaks(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def json_text(text: str) -> bytes:
+    """Encode a string in such a line."""
+    return _without_line_breaks(orjson.dumps(text))
+
+
+def _without_line_breaks(encoded: bytes) -> bytes:
+    if not encoded.isascii():
         for character, escaped in _LINE_BREAKS.items():
-            line = line.replace(character, escaped)
-    return line
+            encoded = encoded.replace(character, escaped)
+    return encoded
 
 
 def error_object(error: PaddockError) -> dict[str, str]:

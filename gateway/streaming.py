@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 import grpc
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from common.errors import Internal
 from common.rpc import rpc_errors
@@ -17,6 +17,7 @@ from gateway.replies import error_object, json_line
 from gateway.settings import SETTINGS
 
 T = TypeVar("T")
+Write = Callable[[bytes], Awaitable[None]]
 
 
 async def call_events(call: grpc.aio.UnaryStreamCall[Any, T]) -> AsyncGenerator[T, None]:
@@ -41,25 +42,42 @@ async def stream_objects(
     """Send each object as one line, and in between what is written to `direct`.
 
     A failure before the first object is raised, so that it gets its own HTTP status;
-    a later one becomes the last line. A client that goes away ends the iteration, and so
-    does one that takes nothing for too long.
+    a later one becomes the last line. After one that is `done` comes none. A client that
+    goes away ends the iteration, and so does one that takes nothing for too long.
     """
     async with aclosing(objects):
         first = await anext(objects, None)
         if first is None:
             raise Internal("a stream ended before it began")
-        response = web.StreamResponse()
-        response.content_type = "application/x-ndjson"
+        response = _Lines()
         await response.prepare(request)
-        write = timed_write(request, response)
+        write, end = timed(request, response.write), timed(request, response.write_eof)
+        if _is_last(first):
+            await end(json_line(first))
+            return response
         await write(json_line(first))
         if direct:
             direct.open(request, response)
         async with aclosing(_lines(objects)) as lines:
-            async for line in lines:
+            async for line, is_last in lines:
+                if is_last:
+                    await end(line)
+                    return response
                 await write(line)
     await response.write_eof()
     return response
+
+
+class _Lines(web.StreamResponse):
+    """A reply whose head leaves together with the first line.
+
+    Each packet costs sender and receiver a wake-up. aiohttp's own `Response` has this switch.
+    """
+
+    _send_headers_immediately = False
+
+    def __init__(self) -> None:
+        super().__init__(headers={hdrs.CONTENT_TYPE: "application/x-ndjson"})
 
 
 async def last_object(objects: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any]:
@@ -73,34 +91,39 @@ async def last_object(objects: AsyncGenerator[dict[str, Any], None]) -> dict[str
     return last
 
 
-async def _lines(objects: AsyncIterator[dict[str, Any]]) -> AsyncGenerator[bytes, None]:
+async def _lines(
+    objects: AsyncIterator[dict[str, Any]],
+) -> AsyncGenerator[tuple[bytes, bool], None]:
+    """Give each line, and whether it is known to be the last."""
     try:
         async for item in objects:
-            yield json_line(item)
+            yield json_line(item), _is_last(item)
     except Exception as error:
-        yield json_line(error_object(as_paddock_error(error)))
+        yield json_line(error_object(as_paddock_error(error))), True
 
 
-def timed_write(
-    request: web.Request, response: web.StreamResponse
-) -> Callable[[bytes], Awaitable[None]]:
-    """Give what writes to a client, and drops one that takes nothing for `write_timeout`.
+def _is_last(item: dict[str, Any]) -> bool:
+    return item.get("done") is True
 
-    It raises ConnectionError when the client went away, or was dropped.
+
+def timed(request: web.Request, write: Write) -> Write:
+    """Write to a client, and drop one that takes nothing for `write_timeout`.
+
+    What is given raises ConnectionError when the client went away, or was dropped.
     """
     limit = seconds(request.app[SETTINGS].write_timeout) or None
 
-    async def write(data: bytes) -> None:
+    async def write_in_time(data: bytes) -> None:
         transport = request.transport
         if transport and transport.get_write_buffer_size() + len(data) <= SLOW:
-            await response.write(data)
+            await write(data)
             return
         try:
             async with asyncio.timeout(limit):
-                await response.write(data)
+                await write(data)
         except TimeoutError:
             if transport:
                 transport.abort()
             raise ConnectionResetError("the client reads nothing") from None
 
-    return write
+    return write_in_time

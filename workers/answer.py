@@ -2,9 +2,10 @@
 
 import random
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Protocol
 
 from protos.paddock.v1 import generation_pb2
 from workers.engine import Prompt, Step
@@ -14,8 +15,16 @@ from workers.output.thinking import Thought
 from workers.segments import Mark, Segments
 from workers.slot import ReadyEngine
 
-GiveDelta = Callable[[], generation_pb2.Delta]
-"""Gives the delta to which something is added at once."""
+
+class Output(Protocol):
+    """Where an answer goes."""
+
+    def add_text(self, content: str, tokens: Sequence[int]) -> None:
+        """Add content and the tokens that were generated for it; either may be empty."""
+
+    def delta(self) -> generation_pb2.Delta:
+        """Give the delta to which something else is added at once."""
+
 
 _STOP = generation_pb2.FINISH_REASON_STOP
 _ID_LETTERS = string.ascii_lowercase + string.digits
@@ -41,7 +50,7 @@ class Answer:
         prompt: Prompt,
         generation: generation_pb2.Generation,
         reader: Reader | None,
-        delta: GiveDelta,
+        output: Output,
         recorded: Sequence[int] = (),
     ) -> None:
         if reader and reader.special_tokens:
@@ -50,7 +59,7 @@ class Answer:
         self.reason = generation_pb2.FINISH_REASON_UNSPECIFIED
         self._ready = ready
         self._reader = reader
-        self._delta = delta
+        self._output = output
         self._formatted = _has_format(generation)
         self._tools = bool(generation.chat.tools_json)
         self._called = False
@@ -75,16 +84,20 @@ class Answer:
 
     async def _pass_on(self) -> None:
         """Send an answer that nobody has to read."""
-        async with aclosing(self.segments.run()) as steps:
+        async with aclosing(self.segments.run(take=self._send)) as steps:
             async for step in steps:
-                self._note(step)
-                tokens = self.segments.take_tokens(self._owed)
-                if step.text or step.logprobs or tokens:
-                    delta = self._delta()
-                    delta.content += step.text
-                    delta.tokens.extend(tokens)
-                    if step.logprobs:
-                        delta.logprobs.extend(step.logprobs)
+                self._send(step)
+
+    def _send(self, step: Step) -> None:
+        self._note(step)
+        tokens = self.segments.take_tokens(self._owed)
+        if step.logprobs:
+            delta = self._output.delta()
+            delta.content += step.text
+            delta.tokens.extend(tokens)
+            delta.logprobs.extend(step.logprobs)
+        elif step.text or tokens:
+            self._output.add_text(step.text, tokens)
 
     async def _read_to_the_end(self, reader: Reader) -> None:
         async with aclosing(self.segments.run()) as steps:
@@ -163,12 +176,14 @@ class Answer:
     def _tell_tokens(self) -> None:
         """Send the tokens that no delta has taken along."""
         if tokens := self.segments.take_tokens(self._owed + len(self._logprobs)):
-            self._delta().tokens.extend(tokens)
+            self._output.add_text("", tokens)
 
     def _hand_on(self, parsed: Parsed, *, flush: bool = False) -> None:
         """Send what there is, calls in a delta of their own; `flush`: log probabilities too."""
         self._thought |= bool(parsed.thinking)
-        if parsed.thinking or parsed.content:
+        if parsed.content and not parsed.thinking and not self._logprobs:
+            self._output.add_text(parsed.content, self.segments.take_tokens(self._owed))
+        elif parsed.thinking or parsed.content:
             delta = self._delta_with_tokens()
             delta.thinking += parsed.thinking
             delta.content += parsed.content
@@ -181,7 +196,7 @@ class Answer:
             self._delta_with_tokens()
 
     def _delta_with_tokens(self) -> generation_pb2.Delta:
-        delta = self._delta()
+        delta = self._output.delta()
         delta.logprobs.extend(self._logprobs)
         self._logprobs.clear()
         delta.tokens.extend(self.segments.take_tokens(self._owed))

@@ -4,7 +4,7 @@ Everything behind it is replaceable: vLLM in production, a deterministic engine 
 One conformance suite runs over every implementation.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -66,6 +66,8 @@ class Plan:
     """Adapters that run at once."""
     asleep: Rest = Rest()
     """What it will take while it sleeps."""
+    compiles: bool = False
+    """Whether it compiles the model."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,10 @@ class Step:
     """Given with the last step, and with the first that the engine computed, as far as it is."""
     prompt_tokens: int = field(default=0, compare=False)
     """Of the prompt as it was computed, with those of its images; given with the timing."""
+
+
+Take = Callable[[Step], bool]
+"""Takes a step at once, or tells that it does not, as of the last one; this must not fail."""
 
 
 @dataclass(frozen=True)
@@ -153,12 +159,14 @@ class Engine(PromptEngine, Protocol):
     """One model, ready to run."""
 
     def generate(
-        self, prompt: Prompt, generation: generation_pb2.Generation
+        self, prompt: Prompt, generation: generation_pb2.Generation, take: Take | None = None
     ) -> AsyncGenerator[Step, None]:
         """Continue a prompt under the request's options, format and logprobs.
 
-        The last step has a reason. Closing the generator, or cancelling the task that
-        iterates over it, frees the sequence within one engine step.
+        The last step has a reason. While the next one is waited for an engine may offer it to
+        `take`, and gives it only if that does not take it: this spares a turn of the event
+        loop for every token. Closing the generator, or cancelling the task that iterates over
+        it, frees the sequence within one engine step; nothing is offered from then on.
 
         Raises:
             InvalidRequest: options or format are wrong, or the prompt leaves no room.

@@ -19,6 +19,8 @@ from workers.uses import LEAVING, Uses
 
 # For what is interrupted to end.
 _INTERRUPTION_SECONDS = 5.0
+# Seconds between two looks for what has expired; by so much may one be late.
+_LEAST_WAIT = 0.05
 
 
 class Models:
@@ -109,6 +111,8 @@ class Models:
                 await asyncio.wait_for(changed.wait(), delay)
             except TimeoutError:
                 self._expire()
+            else:  # every request changes something, several times
+                await asyncio.sleep(_LEAST_WAIT)
 
     async def drain(self, patience: float | None = None) -> None:
         """Take no new work, and return when nothing is in use any more.

@@ -1,14 +1,17 @@
 """Runs one sequence as several engine runs, each going on where the one before stopped."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from protos.paddock.v1 import generation_pb2
-from workers.engine import Engine, Prompt, Step, Timing
+from workers.engine import Engine, Prompt, Step, Take, Timing
 from workers.recording import NEW_RUN, Recording
 from workers.window import window
+
+TakePart = Callable[[Step], None]
+"""Takes a step that is not the last; this must not fail."""
 
 _LENGTH = generation_pb2.FINISH_REASON_LENGTH
 _NO_REASON = generation_pb2.FINISH_REASON_UNSPECIFIED
@@ -125,11 +128,14 @@ class Segments:
         """Go on after tokens that are no part of the answer."""
         self.held.extend(tokens)
 
-    async def run(self, *, constrained: bool = True, stop: str = "") -> AsyncGenerator[Step, None]:
+    async def run(
+        self, *, constrained: bool = True, stop: str = "", take: TakePart | None = None
+    ) -> AsyncGenerator[Step, None]:
         """Go on with the answer; the last step has a reason.
 
-        Not `constrained`, the request's format is left aside. At a text `stop` it ends with
-        the reason "stop", as at the request's own stop strings.
+        Any other may go to `take` instead. Not `constrained`, the request's format is left
+        aside. At a text `stop` it ends with the reason "stop", as at the request's own stop
+        strings.
 
         Raises:
             InvalidRequest: options or format are wrong, or the prompt leaves no room.
@@ -147,8 +153,9 @@ class Segments:
             if full:
                 self.held = shifted(self.held, self._keep, self._window)
             run = self._begin_run(generation)
+            steps = self._engine.generate(run.prompt, generation, self._taking(take, run))
             try:
-                async with aclosing(self._engine.generate(run.prompt, generation)) as steps:
+                async with aclosing(steps):
                     async for step in steps:
                         self._add(step, run)
                         if step.reason:
@@ -160,6 +167,20 @@ class Segments:
                             await asyncio.sleep(0)  # others have their turns meanwhile
             finally:
                 self._end_run(run)
+
+    def _taking(self, take: TakePart | None, run: "_Run") -> Take | None:
+        """Give what takes the engine's steps but the last, after which a run may follow."""
+        if take is None:
+            return None
+
+        def add_and_take(step: Step) -> bool:
+            if step.reason:
+                return False
+            self._add(step, run)
+            take(step)
+            return True
+
+        return add_and_take
 
     def _begin_run(self, generation: generation_pb2.Generation) -> "_Run":
         """Begin a run of the engine on what is held, and limit its length."""

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence as Tokens
 
 from common.errors import Internal, PaddockError
 from common.outbox import Outbox
@@ -43,12 +44,22 @@ class Sequence:
             self._load_duration = time.monotonic_ns() - self._started
             prompt = await make_prompt(ready, start.spec, generation)
             reader = await make_reader(ready, start.spec, generation, prompt)
-            answer = Answer(ready, prompt, generation, reader, self._delta, start.tokens)
+            answer = Answer(ready, prompt, generation, reader, self, start.tokens)
             self._untold = answer.segments
             await answer.run()
             self._complete(answer)
 
-    def _delta(self) -> generation_pb2.Delta:
+    def add_text(self, content: str, tokens: Tokens[int]) -> None:
+        """Add content and the tokens that were generated for it; see `Output`."""
+        if len(tokens) == 1 and self._untold is None:
+            self._outbox.add_text(self._number, content, tokens[0])
+        else:
+            delta = self.delta()
+            delta.content += content
+            delta.tokens.extend(tokens)
+
+    def delta(self) -> generation_pb2.Delta:
+        """Give the delta to which something else is added at once; see `Output`."""
         delta = self._outbox.update(self._number).delta
         if self._untold:
             delta.usage.CopyFrom(self._first_usage(self._untold))

@@ -88,7 +88,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
         return await embed(self._models, request)
 
     async def Run(
-        self, request_iterator: AsyncIterator[worker_pb2.RunRequest], context: _Context
+        self, request_iterator: AsyncIterator[worker_pb2.RunCommands], context: _Context
     ) -> AsyncIterator[worker_pb2.RunResponse]:
         models = self._models
 

@@ -35,7 +35,8 @@ class RenderThreads:
     of its own, which no two threads may use at once. They end with this object.
 
     A `small` prompt is made by the event loop itself, without the way to a thread and back, as
-    long as the last of its kind took less than a millisecond.
+    long as the last of its kind took less than a millisecond of a core: what else the machine
+    does is no reason to make it do more.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -68,11 +69,11 @@ class RenderThreads:
             return self._timed(make) if small else make(self._engine.tokenizer)
 
     def _timed(self, make: Callable[[Tokenizer], T]) -> T:
-        began = time.monotonic()
+        began = time.thread_time()
         try:
             return make(self._engine.tokenizer)
         finally:
-            self._quick = time.monotonic() - began < _QUICK_SECONDS
+            self._quick = time.thread_time() - began < _QUICK_SECONDS
 
 
 class ReadyEngine:

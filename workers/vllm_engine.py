@@ -16,13 +16,13 @@ from vllm.exceptions import VLLMClientError
 from vllm.inputs.engine import MultiModalInput, TokensInput, tokens_input
 from vllm.lora.request import LoRARequest
 from vllm.pooling_params import PoolingParams
-from vllm.v1.engine import EngineCoreRequest
+from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from common.errors import CapabilityMissing, InvalidRequest, LoadFailed, WorkerLost
 from protos.paddock.v1 import generation_pb2
-from workers.engine import Limits, Occupancy, Plan, Prompt, Step, Tokenizer
+from workers.engine import Limits, Occupancy, Plan, Prompt, Step, Take, Tokenizer
 from workers.images import ImageLimits
 from workers.logprobs import LogprobReader
 from workers.parallelism import Parallelism
@@ -149,7 +149,7 @@ class VllmEngine:
         return self._images.placeholder if self._images else None
 
     async def generate(
-        self, prompt: Prompt, generation: generation_pb2.Generation
+        self, prompt: Prompt, generation: generation_pb2.Generation, take: Take | None = None
     ) -> AsyncGenerator[Step, None]:
         """Continue a prompt; see the seam."""
         if self._pooling:
@@ -165,14 +165,16 @@ class VllmEngine:
                         return
                 if prompt.generated:
                     request = await self._outputs.make_request(*answer.rest(), self._adapter)
-                async with self._outputs.run(request) as run:
+
+                def read(output: EngineCoreOutput, at: float) -> Step | None:
+                    return reader.read(output, at) if answer.follow(output) else None
+
+                async with self._outputs.run(request, read, take) as run:
                     ended = False
                     while not ended:
-                        output, at = await run.next()
-                        if answer.follow(output):
-                            step = reader.read(output, at)
-                            ended = bool(step.reason)
-                            yield step
+                        step = await run.next()
+                        ended = bool(step.reason)
+                        yield step
 
     async def _request(
         self,
@@ -239,8 +241,8 @@ class VllmEngine:
         parameters = PoolingParams(task="embed", use_activation=False)
         with _engine_errors():
             request = await self._outputs.make_request(tokens_input(prompt), parameters)
-            async with self._outputs.run(request) as run:
-                output, _ = await run.next()
+            async with self._outputs.run(request, lambda output, _: output) as run:
+                output = await run.next()
         if output.pooling_output is None:
             raise WorkerLost
         vector: list[float] = output.pooling_output.tolist()

@@ -8,9 +8,10 @@ a stop in the middle of a step for every 128 of them. (vLLM 0.32: `vllm.v1.engin
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import Any, Generic, TypeVar
 
 from vllm.inputs.engine import MultiModalInput, TokensInput
 from vllm.lora.request import LoRARequest
@@ -23,37 +24,62 @@ from vllm.v1.metrics.stats import SchedulerStats
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
-class CoreRun:
-    """One sequence in the core."""
+Read = Callable[[EngineCoreOutput, float], T | None]
+"""Makes something of what came at a time, in seconds of the monotonic clock; None: nothing."""
+Take = Callable[[T], bool]
+"""Takes something at once, or tells that it does not; see the engine seam."""
 
-    def __init__(self) -> None:
-        self._came: deque[tuple[EngineCoreOutput, float]] = deque()
+
+class CoreRun(Generic[T]):
+    """One sequence in the core.
+
+    Args:
+        read: is given what comes.
+        take: is offered what was made of it, as long as somebody waits for the next of that.
+    """
+
+    def __init__(self, read: Read[T], take: Take[T] | None = None) -> None:
+        self._read = read
+        self._take = take
+        self._made: deque[T] = deque()
         self._waiter: asyncio.Future[None] | None = None
-        self._failed = False
+        self._error: Exception | None = None
 
-    async def next(self) -> tuple[EngineCoreOutput, float]:
-        """Give what the core put out for it next, and when, in seconds of the monotonic clock.
+    async def next(self) -> T:
+        """Give what was made next and not taken.
 
         Raises:
-            EngineDeadError: there will be no more.
+            EngineDeadError: there will be no more; or else what `read` raised.
         """
-        while not self._came:
-            if self._failed:
-                raise EngineDeadError
+        while not self._made:
+            if self._error:
+                raise self._error
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        return self._came.popleft()
+        return self._made.popleft()
 
     def put(self, output: EngineCoreOutput, time: float) -> None:
         """Add what came."""
-        self._came.append((output, time))
+        try:
+            made = self._read(output, time)
+            if made is None or (self._is_waited_for and self._take and self._take(made)):
+                return
+        except Exception as error:
+            self.fail(error)
+        else:
+            self._made.append(made)
+            self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """Let it fail after what came."""
+        self._error = self._error or error
         self._wake()
 
-    def fail(self) -> None:
-        """Let it fail after what came."""
-        self._failed = True
-        self._wake()
+    @property
+    def _is_waited_for(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
 
     def _wake(self) -> None:
         if self._waiter and not self._waiter.done():
@@ -70,7 +96,7 @@ class Outputs:
         self.statistics: SchedulerStats | None = None
         """As of the last step."""
         self._llm = llm
-        self._runs: dict[str, CoreRun] = {}
+        self._runs: dict[str, CoreRun[Any]] = {}
         self._numbers = count()
 
     @property
@@ -90,15 +116,14 @@ class Outputs:
             ValueError: vLLM does not take it.
         """
         tasks = await self._llm.get_supported_tasks()
-        processor = self._llm.input_processor
-        request = processor.process_inputs(
+        return self._llm.input_processor.process_inputs(
             f"{next(self._numbers)}", given, parameters, tasks, lora_request=adapter
         )
-        processor.assign_request_id(request)
-        return request
 
     @asynccontextmanager
-    async def run(self, request: EngineCoreRequest) -> AsyncIterator[CoreRun]:
+    async def run(
+        self, request: EngineCoreRequest, read: Read[T], take: Take[T] | None = None
+    ) -> AsyncIterator[CoreRun[T]]:
         """Run a sequence within the block; what the core has not ended by then is aborted.
 
         Raises:
@@ -109,7 +134,7 @@ class Outputs:
         if self._llm.output_handler is None:  # which it starts itself, did it run anything
             self._llm.output_handler = asyncio.create_task(self._hand_out())
         number, core = request.request_id, self._llm.engine_core
-        run = self._runs[number] = CoreRun()
+        run = self._runs[number] = CoreRun(read, take)
         try:
             await core.add_request_async(request)
             yield run
@@ -142,5 +167,5 @@ class Outputs:
 
     def _fail(self) -> None:
         for run in self._runs.values():
-            run.fail()
+            run.fail(EngineDeadError())
         self._runs.clear()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -10,6 +11,7 @@ from common.mailbox import Event
 from gateway.direct_lines import DirectLines
 from gateway.ollama.encoding import metrics, now
 from gateway.ollama.logprobs import logprob_object
+from gateway.ollama.text_lines import TextLines
 from gateway.ollama.tools import call_object
 from gateway.replies import json_line
 from protos.paddock.v1 import generation_pb2
@@ -36,6 +38,10 @@ class Encoder:
         self._with_context = with_context
         self._numbers = count()
 
+    def text_line(self, text: str) -> bytes:
+        """Encode a piece of the answer that is only text, as a line."""
+        return self._text_lines.line(text)
+
     def chunk(self, delta: generation_pb2.Delta = _NOTHING) -> dict[str, Any]:
         """Encode a piece of the answer.
 
@@ -44,15 +50,24 @@ class Encoder:
         """
         calls = delta.tool_calls
         numbered = [call_object(call, next(self._numbers)) for call in calls] if calls else []
-        piece = {
-            "model": self._model,
-            "created_at": now(),
-            **self._shape(delta.content, delta.thinking, numbered),
-            "done": False,
-        }
+        piece = self._piece(now(), delta.content, delta.thinking, numbered)
         if delta.logprobs:
             piece["logprobs"] = [logprob_object(each) for each in delta.logprobs]
         return piece
+
+    @cached_property
+    def _text_lines(self) -> TextLines:
+        return TextLines(lambda time, text: self._piece(time, text, "", []))
+
+    def _piece(
+        self, time: str, content: str, thinking: str, calls: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        return {
+            "model": self._model,
+            "created_at": time,
+            **self._shape(content, thinking, calls),
+            "done": False,
+        }
 
     def end(self, reason: str, delta: generation_pb2.Delta = _NOTHING) -> dict[str, Any]:
         """Encode the last object, together with what of the answer was not sent before."""
@@ -75,12 +90,22 @@ class DirectText:
         self._encoder = encoder
         self._lines = lines
 
+    @property
+    def takes_text(self) -> bool:
+        """Whether the client follows."""
+        return self._lines.takes_more
+
     def takes(self, delta: generation_pb2.Delta) -> bool:
         """Tell whether it is only text, and the client follows."""
         return self._lines.takes_more and not delta.tool_calls and not delta.logprobs
 
-    def take(self, delta: generation_pb2.Delta) -> None:
-        """Write it, unless it is empty."""
+    def write_text(self, content: str) -> None:
+        """Write content, unless it is empty."""
+        if content:
+            self._lines.write(self._encoder.text_line(content))
+
+    def write(self, delta: generation_pb2.Delta) -> None:
+        """Write a delta, unless it is empty."""
         if delta.content or delta.thinking:
             self._lines.write(json_line(self._encoder.chunk(delta)))
 

@@ -8,7 +8,8 @@ from contextlib import aclosing
 
 from aiohttp import web
 
-from common.client_stream import joined, send_all
+from common.blob_messages import WritePart, encode_all
+from common.client_stream import send_all
 from common.digests import parse_digest
 from common.errors import BlobNotFound
 from common.rpc import rpc_errors
@@ -35,7 +36,7 @@ async def post_blob(request: web.Request) -> web.Response:
     if await _is_retained(request, digest):
         return _stored_already(request)
     await _send_continue(request)
-    response = await send_all(request.app[SERVICES].blob.Write(), _requests(digest, request))
+    response = await send_all(request.app[SERVICES].write_blob(), _requests(digest, request))
     return _stored_already(request) if response.existed else web.Response(status=201)
 
 
@@ -69,14 +70,13 @@ def _stored_already(request: web.Request) -> web.Response:
     return response
 
 
-async def _requests(
-    digest: str, request: web.Request
-) -> AsyncGenerator[blob_pb2.WriteRequest, None]:
+async def _requests(digest: str, request: web.Request) -> AsyncGenerator[WritePart, None]:
     header = blob_pb2.WriteHeader(digest=digest, size=request.content_length)
     yield blob_pb2.WriteRequest(header=header)
-    async with aclosing(joined(body_pieces(request), PART_BYTES)) as parts:
+    request.content.set_read_chunk_size(PART_BYTES)
+    async with aclosing(encode_all(body_pieces(request), PART_BYTES)) as parts:
         async for part in parts:
-            yield blob_pb2.WriteRequest(data=part)
+            yield part
 
 
 async def _leave_expectation(request: web.Request) -> None:

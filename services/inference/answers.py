@@ -6,7 +6,7 @@ from collections import Counter
 from common.errors import Internal, PaddockError
 from common.failures import to_failure
 from common.outbox import Outbox
-from protos.paddock.v1 import inference_pb2, sequences_pb2
+from protos.paddock.v1 import generation_pb2, inference_pb2
 from services.inference.calls import Calls
 from services.inference.router import Router
 
@@ -25,23 +25,32 @@ class Answers:
     async def run(self, request: inference_pb2.GenerateRequest, outbox: Outbox) -> None:
         """Answer a request; whatever goes wrong becomes the sequence's failure."""
         number, result = request.sequence, "Canceled"
-
-        def send(update: sequences_pb2.SequenceUpdate) -> None:
-            update.sequence = number
-            outbox.put(update)
-
         try:
             async with self._calls.running():
-                completed = await self._router.generate(request, send)
-            send(sequences_pb2.SequenceUpdate(completed=completed))
+                completed = await self._router.generate(request, _Numbered(number, outbox))
+            outbox.update(number).completed.CopyFrom(completed)
             result = "OK"
         except PaddockError as error:
-            send(sequences_pb2.SequenceUpdate(failure=to_failure(error)))
+            outbox.update(number).failure.CopyFrom(to_failure(error))
             result = error.reason()
         except Exception as error:
             logger.exception("an answer failed")
             failed = Internal(f"internal error: {error}")
-            send(sequences_pb2.SequenceUpdate(failure=to_failure(failed)))
+            outbox.update(number).failure.CopyFrom(to_failure(failed))
             result = failed.reason()
         finally:
             self.ended[result] += 1
+
+
+class _Numbered:
+    """The place of one answer in an outbox."""
+
+    def __init__(self, number: int, outbox: Outbox) -> None:
+        self._number = number
+        self._outbox = outbox
+
+    def take_text(self, content: str, token: int) -> None:
+        self._outbox.add_text(self._number, content, token)
+
+    def take(self, delta: generation_pb2.Delta) -> None:
+        self._outbox.add(self._number, delta)

@@ -66,6 +66,11 @@ class Resolver:
             self._answers.popitem(last=False)
         return answer
 
+    def expired(self, model: str) -> registry_pb2.ResolvedModel | None:
+        """Give what was last said of a name, unless that still holds or is too long ago."""
+        known, holds_until = self._known(model)
+        return known if self._clock() >= holds_until else None
+
     async def _ask(self, model: str, timeout: float) -> registry_pb2.ResolvedModel:
         with rpc_errors():
             request = registry_pb2.ResolveRequest(model=model)

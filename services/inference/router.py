@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from common.continuation import Continuation
@@ -13,7 +14,7 @@ from protos.paddock.v1 import (
     generation_pb2,
     inference_pb2,
     model_pb2,
-    sequences_pb2,
+    registry_pb2,
     worker_pb2,
 )
 from services.inference.admission import Admission
@@ -21,10 +22,11 @@ from services.inference.affinity import Prefix, prefix_of
 from services.inference.attempts import Attempts
 from services.inference.capabilities import require, require_generation
 from services.inference.fleet import Fleet
+from services.inference.head_start import answer_ahead
 from services.inference.merge import merge
-from services.inference.placement import wanted_by
+from services.inference.placement import replicas_of, wanted_by
 from services.inference.resolver import Resolver
-from services.inference.sequence import Take
+from services.inference.sequence import Taker
 from services.inference.worker_client import WorkerClient
 
 T = TypeVar("T")
@@ -39,16 +41,19 @@ class _Answer:
     keep_alive: int | None
     prefix: Prefix
     continuation: Continuation
-    send: Take
+    taker: Taker
 
-    def take(self, update: sequences_pb2.SequenceUpdate) -> None:
-        """Pass on what is new of an update."""
-        delta = update.delta
-        fresh = self.continuation.take(delta)
-        if fresh is delta:
-            self.send(update)
-        elif fresh:
-            self.send(sequences_pb2.SequenceUpdate(delta=fresh))
+    def take_text(self, content: str, token: int) -> None:
+        """Pass on a token and its content, unless that is told again."""
+        if self.continuation.take_text(content, token):
+            self.taker.take_text(content, token)
+        else:
+            self.take(generation_pb2.Delta(content=content, tokens=[token]))
+
+    def take(self, delta: generation_pb2.Delta) -> None:
+        """Pass on what is new of a delta."""
+        if fresh := self.continuation.take(delta):
+            self.taker.take(fresh)
 
 
 class Router:
@@ -65,25 +70,44 @@ class Router:
         """Answers that another worker went on with, each as often as that happened."""
 
     async def generate(
-        self, request: inference_pb2.GenerateRequest, send: Take
+        self, request: inference_pb2.GenerateRequest, taker: Taker
     ) -> generation_pb2.Completed:
-        """Answer; `send` gets each delta, in an update that it may use as its own.
+        """Answer; `taker` gets what comes of it before the end.
 
         A worker that is lost in the middle costs a pause: another one goes on with the answer.
 
         Raises:
             PaddockError: before the first delta or between two.
         """
+        answer = partial(self._answer, request, time.monotonic_ns())
+        resolve = self._resolver.resolve(request.model)
+        if guess := self._guess(request.model):
+            return await answer_ahead(guess, resolve, answer, taker)
+        return await answer(await resolve, taker)
+
+    def _guess(self, name: str) -> registry_pb2.ResolvedModel | None:
+        """Give what a name stood for a moment ago, if that is loaded."""
+        known = self._resolver.expired(name)
+        if known and replicas_of(self._fleet.candidates(), wanted_by(known.spec)):
+            return known
+        return None
+
+    async def _answer(
+        self,
+        request: inference_pb2.GenerateRequest,
+        arrived: int,
+        model: registry_pb2.ResolvedModel,
+        taker: Taker,
+    ) -> generation_pb2.Completed:
         begun = request.resumption if request.HasField("resumption") else None
-        continuation = Continuation(begun)
-        model = await self._resolver.resolve(request.model)
+        continuation = Continuation(begun, arrived=arrived)
         require_generation(model, request.model, request.generation)
         prefix = prefix_of(model.spec, request.generation)
         start = worker_pb2.StartSequence(
             spec=model.spec, generation=merge(model, request.generation)
         )
         keep_alive = request.keep_alive if request.HasField("keep_alive") else None
-        answer = _Answer(start, keep_alive, prefix, continuation, send)
+        answer = _Answer(start, keep_alive, prefix, continuation, taker)
         spec = model.spec
         async with self._admission.admit(spec.weights, request.client, spec.name):
             completed = await self._run(answer)
@@ -156,7 +180,7 @@ class Router:
             start.tokens[:] = continuation.tokens
             began = time.monotonic()
             try:
-                completed = await worker.run(start, answer.take)
+                completed = await worker.run(start, answer)
             except PaddockError as error:
                 attempts.failed(worker, error, len(continuation.tokens))
                 self.moved += bool(continuation.tokens)

@@ -1,21 +1,29 @@
 """A sequence that a worker runs, as its router sees it."""
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from common.errors import PaddockError
 from common.failures import from_failure
 from protos.paddock.v1 import generation_pb2, sequences_pb2
 
-Take = Callable[[sequences_pb2.SequenceUpdate], None]
-"""Gets an update that has a delta and no end."""
+
+class Taker(Protocol):
+    """Gets what comes of a sequence before its end."""
+
+    def take_text(self, content: str, token: int) -> None:
+        """Take a token and its content."""
+
+    def take(self, delta: generation_pb2.Delta) -> None:
+        """Take whatever else comes."""
 
 
 class Sequence:
     """Hands on what comes at once, without a task in between, and keeps how it ended."""
 
-    def __init__(self, take: Take) -> None:
-        self._take = take
+    def __init__(self, taker: Taker) -> None:
+        self._taker = taker
+        self.deliver_text = taker.take_text
         self.end: asyncio.Future[generation_pb2.Completed] = (
             asyncio.get_running_loop().create_future()
         )
@@ -27,13 +35,10 @@ class Sequence:
 
     def deliver(self, update: sequences_pb2.SequenceUpdate) -> None:
         """Take one engine step's update."""
-        how = update.WhichOneof("end")
-        if how is None:
-            self._take(update)
-            return
         if update.HasField("delta"):
-            self._take(sequences_pb2.SequenceUpdate(delta=update.delta))
-        if self.end.done():
+            self._taker.take(update.delta)
+        how = update.WhichOneof("end")
+        if how is None or self.end.done():
             return
         if how == "completed":
             self.end.set_result(update.completed)

@@ -23,7 +23,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self._calls = calls
 
     async def Run(
-        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommand], context: Any
+        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommands], context: Any
     ) -> AsyncIterator[sequences_pb2.RunResponse]:
         stream = RunStream(self._answers.run, self._calls.left)
         async with aclosing(stream.responses(request_iterator)) as responses:

@@ -13,7 +13,7 @@ from common.rpc import from_rpc_error, is_cut_off, open_channel
 from common.sequence_stream import SequenceStream
 from protos.paddock.v1 import generation_pb2, inference_pb2, model_pb2, worker_pb2, worker_pb2_grpc
 from services.inference.placement import Wanted, wanted_by
-from services.inference.sequence import Sequence, Take
+from services.inference.sequence import Sequence, Taker
 
 logger = logging.getLogger(__name__)
 
@@ -41,17 +41,17 @@ class WorkerClient:
         self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
         self._leaves = False
         self._calls: set[grpc.aio.Call] = set()
-        self._sequences = SequenceStream(worker_pb2.RunRequest)
+        self._sequences = SequenceStream(worker_pb2.RunCommands)
         self.in_flight: Counter[Wanted] = Counter()
 
     async def aclose(self) -> None:
         """Close the connection."""
         await self._channel.close()
 
-    async def run(self, start: worker_pb2.StartSequence, take: Take) -> generation_pb2.Completed:
+    async def run(self, start: worker_pb2.StartSequence, taker: Taker) -> generation_pb2.Completed:
         """Run a sequence; cancelling this cancels it on the worker.
 
-        `take` gets what comes of it before the end, each time before anything else happens.
+        `taker` gets what comes of it before the end, each time before anything else happens.
 
         Raises:
             Interrupted: the worker has just been lost.
@@ -60,9 +60,8 @@ class WorkerClient:
         if self.status is None:
             raise Interrupted("a worker is not available; try again in a moment")
         start.sequence = number = self._sequences.number()
-        sequence = Sequence(take)
-        command = worker_pb2.RunRequest(start=start)
-        with self._counted(start.spec), self._sequences.running(number, command, sequence):
+        sequence = Sequence(taker)
+        with self._counted(start.spec), self._sequences.running(number, start, sequence):
             return await sequence.end
 
     async def load(self, request: worker_pb2.LoadModelRequest) -> None:

@@ -84,7 +84,7 @@ class Patient(Named):
         self.go_on = asyncio.Event()
 
     async def Run(
-        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommand], context: Any
+        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommands], context: Any
     ) -> AsyncIterator[sequences_pb2.RunResponse]:
         yield sequences_pb2.RunResponse()
         await self.go_on.wait()

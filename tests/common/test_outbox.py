@@ -1,7 +1,7 @@
 import asyncio
 
 from common.outbox import Outbox
-from protos.paddock.v1 import generation_pb2, sequences_pb2
+from protos.paddock.v1 import generation_pb2
 
 
 async def test_what_piles_up_is_joined() -> None:
@@ -62,16 +62,45 @@ async def test_a_cancelled_sequence_says_nothing() -> None:
     assert await outbox.take() is None
 
 
-async def test_updates_are_added_to_what_is_pending() -> None:
+async def test_deltas_are_added_to_what_is_pending() -> None:
     outbox = Outbox()
     for content in ("a", "b"):
-        delta = generation_pb2.Delta(content=content, tokens=[1])
-        outbox.put(sequences_pb2.SequenceUpdate(sequence=7, delta=delta))
-    reason = generation_pb2.FINISH_REASON_STOP
-    completed = generation_pb2.Completed(reason=reason)
-    outbox.put(sequences_pb2.SequenceUpdate(sequence=7, completed=completed))
+        outbox.add(7, generation_pb2.Delta(content=content, tokens=[1]))
+    outbox.update(7).completed.reason = generation_pb2.FINISH_REASON_STOP
     message = await outbox.take()
     assert message
     (update,) = message.updates
     assert (update.sequence, update.delta.content, list(update.delta.tokens)) == (7, "ab", [1, 1])
-    assert update.completed.reason == reason
+    assert update.completed.reason == generation_pb2.FINISH_REASON_STOP
+
+
+async def test_single_tokens_share_columns() -> None:
+    outbox = Outbox()
+    outbox.add_text(1, "a", 10)
+    outbox.add_text(2, "", 20)
+    message = await outbox.take()
+    assert message
+    columns = list(message.sequences), list(message.contents), list(message.tokens)
+    assert columns == ([1, 2], ["a", ""], [10, 20])
+    assert not message.updates
+
+
+async def test_each_sequence_is_in_one_place() -> None:
+    outbox = Outbox()
+    for number in range(1, 6):
+        outbox.add_text(number, f"{number}a", number)
+    outbox.add_text(1, "1b", 11)
+    outbox.add(2, generation_pb2.Delta(thinking="2b", tokens=[12]))
+    outbox.update(3).completed.reason = generation_pb2.FINISH_REASON_STOP
+    outbox.discard(4)
+    message = await outbox.take()
+    assert message
+    columns = list(message.sequences), list(message.contents), list(message.tokens)
+    assert columns == ([5], ["5a"], [5])
+    told = {update.sequence: update.delta for update in message.updates}
+    assert (told[1].content, list(told[1].tokens)) == ("1a1b", [1, 11])
+    assert (told[2].content, told[2].thinking, list(told[2].tokens)) == ("2a", "2b", [2, 12])
+    assert (told[3].content, list(told[3].tokens)) == ("3a", [3])
+    outbox.discard(5)
+    outbox.close()
+    assert await outbox.take() is None

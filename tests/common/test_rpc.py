@@ -47,7 +47,7 @@ class Failing(inference_pb2_grpc.InferenceServiceServicer):
         raise self.failure
 
     async def Run(
-        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommand], context: Any
+        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommands], context: Any
     ) -> AsyncIterator[sequences_pb2.RunResponse]:
         yield sequences_pb2.RunResponse()
         raise self.failure

@@ -33,7 +33,7 @@ class Named(inference_pb2_grpc.InferenceServiceServicer):
         )
 
     async def Run(
-        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommand], context: Any
+        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommands], context: Any
     ) -> AsyncIterator[sequences_pb2.RunResponse]:
         yield sequences_pb2.RunResponse()
         await asyncio.Event().wait()

@@ -267,7 +267,7 @@ class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
         self.canceled = asyncio.Event()
 
     async def Run(
-        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommand], context: Context
+        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommands], context: Context
     ) -> AsyncIterator[sequences_pb2.RunResponse]:
         stream = RunStream(self._run, asyncio.Event())
         async with aclosing(stream.responses(request_iterator)) as responses:
@@ -280,12 +280,14 @@ class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
             async with aclosing(self.generate(request)) as events:
                 async for event in events:
                     if isinstance(event, generation_pb2.Completed):
-                        outbox.put(sequences_pb2.SequenceUpdate(sequence=number, completed=event))
+                        outbox.update(number).completed.CopyFrom(event)
+                    elif _is_plain(event):
+                        outbox.add_text(number, event.content, event.tokens[0])
                     else:
-                        outbox.put(sequences_pb2.SequenceUpdate(sequence=number, delta=event))
+                        outbox.add(number, event)
                     await asyncio.sleep(_STEP)
         except PaddockError as error:
-            outbox.put(sequences_pb2.SequenceUpdate(sequence=number, failure=to_failure(error)))
+            outbox.update(number).failure.CopyFrom(to_failure(error))
 
     async def generate(self, request: inference_pb2.GenerateRequest) -> AsyncGenerator[Event, None]:
         self.generated.append(request)
@@ -310,7 +312,7 @@ class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
             yield delta
         while self.endless:
             self.yielded += 1
-            yield generation_pb2.Delta(content=self.step)
+            yield generation_pb2.Delta(content=self.step, tokens=[1])
         yield _completed(len(deltas))
 
     def _words(self, generation: generation_pb2.Generation) -> list[generation_pb2.Delta]:
@@ -318,7 +320,10 @@ class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
             text = generation.chat.messages[-1].content
         else:
             text = generation.completion.prompt
-        return [generation_pb2.Delta(content=f"{word} ") for word in text.split()]
+        return [
+            generation_pb2.Delta(content=f"{word} ", tokens=[token])
+            for token, word in enumerate(text.split())
+        ]
 
     async def Render(
         self, request: inference_pb2.GenerateRequest, context: Context
@@ -363,6 +368,11 @@ class FakeInference(inference_pb2_grpc.InferenceServiceServicer):
         _require_known(model)
         if self.fail_at == 0:
             raise self.failure
+
+
+def _is_plain(delta: generation_pb2.Delta) -> bool:
+    plain = generation_pb2.Delta(content=delta.content, tokens=delta.tokens)
+    return delta == plain and len(delta.tokens) == 1
 
 
 def _require_known(model: str) -> None:

@@ -28,7 +28,7 @@ class Counting(FakeInference):
         self.opened = 0
 
     async def Run(
-        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommand], context: Context
+        self, request_iterator: AsyncIterator[inference_pb2.GenerateCommands], context: Context
     ) -> AsyncIterator[sequences_pb2.RunResponse]:
         self.open += 1
         self.opened += 1

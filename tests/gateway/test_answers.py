@@ -1,6 +1,7 @@
 """What of an answer reaches the client: text, thoughts, tool calls, log probabilities."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import Internal, PaddockError, WorkerLost
+from gateway.ollama.answers import Encoder
 from gateway.replies import json_line
 from protos.paddock.v1 import generation_pb2
 from tests.gateway.conftest import World
@@ -17,6 +19,7 @@ HELLO = [{"role": "user", "content": "x"}]
 GENERATE = {"model": "tiny", "prompt": "x"}
 CHAT = {"model": "tiny", "messages": HELLO}
 ENDPOINTS = [("/api/generate", GENERATE), ("/api/chat", CHAT)]
+CREATED_AT = re.compile(r'(?<="created_at":")[-0-9T:.]+Z')
 EVERY_BREAK = "a\nb\rc\r\nd\x00\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\x7f\ufeff😀\ufffd"
 
 
@@ -130,6 +133,31 @@ async def test_a_step_without_anything_to_show_makes_no_line(
     world.backend.inference.script = [Delta(), Delta(content="a"), Delta(), Delta()]
     only, last = await world.lines(path, body)
     assert (only["done"], last["done"]) == (False, True)
+
+
+@pytest.mark.parametrize(("path", "body"), ENDPOINTS)
+async def test_text_alone_has_the_same_lines_as_what_comes_with_more(
+    world: World, path: str, body: dict[str, Any]
+) -> None:
+    texts = ['"text"', '"time"', EVERY_BREAK, "\\", "", " Bär 🐻 "]
+    answers = []
+    for tokens in ([1], [1, 2]):
+        world.backend.inference.script = [
+            Delta(content=text, tokens=tokens) for text in ("begin", *texts)
+        ]
+        async with world.http.post(path, json=body) as response:
+            lines = (await response.text()).splitlines()
+        answers.append([CREATED_AT.sub("", line, count=1) for line in lines[:-1]])
+    assert answers[0] == answers[1]
+    assert len(answers[0]) == len(texts)  # the empty one is left out, and one begins
+
+
+@pytest.mark.parametrize("model", ["text", "time", '"text"', "é\u2028"])
+def test_a_model_s_name_is_no_text(model: str) -> None:
+    encoder = Encoder(model, lambda content, *_: {"response": content})
+    line, chunk = json.loads(encoder.text_line("x")), encoder.chunk(Delta(content="x"))
+    assert list(line) == list(chunk)
+    assert line | {"created_at": chunk["created_at"]} == chunk
 
 
 @pytest.mark.parametrize("failure", [Internal("the tool call could not be read"), WorkerLost()])

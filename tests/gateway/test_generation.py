@@ -1,11 +1,14 @@
 """`/api/generate` and `/api/chat`: what is asked of the engine, what the client gets."""
 
+import asyncio
+import json
 import re
 from typing import Any
 
 import pytest
 
 from common.errors import Busy, CapabilityMissing, NoRoom, OutOfMemory, WorkerLost
+from protos.paddock.v1 import generation_pb2
 from tests.gateway.conftest import World
 
 HELLO = [{"role": "user", "content": "one two"}]
@@ -42,6 +45,25 @@ async def test_an_answer_streams_by_default(world: World, path: str, body: dict[
     for line in (*chunks, last):
         assert line["model"] == " tiny "
         assert TIME.fullmatch(line["created_at"])
+
+
+@pytest.mark.parametrize("delta", [None, generation_pb2.Delta()], ids=["words", "nothing"])
+async def test_no_packet_goes_for_a_head_or_an_end_alone(
+    world: World, delta: generation_pb2.Delta | None
+) -> None:
+    world.backend.inference.script = [delta] if delta else []
+    content = json.dumps({"model": "tiny", "prompt": "one two three"}).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+    writer.write(
+        b"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b"
+        % (len(content), content)
+    )
+    received = [await reader.read(65536)]
+    while not received[-1].endswith(b"\r\n0\r\n\r\n"):
+        received.append(await reader.read(65536))
+    writer.close()
+    assert received[0].startswith(b"HTTP/1.1 200 OK\r\n")
+    assert all(b'"done":' in packet for packet in received)
 
 
 async def test_long_lines_pass(world: World) -> None:

@@ -1,7 +1,7 @@
 """What every engine behind the seam must do; one module of tests per engine runs it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -80,6 +80,11 @@ def logprobs(steps: list[Step]) -> list[generation_pb2.TokenLogprob]:
     return [logprob for step in steps for logprob in step.logprobs]
 
 
+async def _exhaust(steps: AsyncIterator[Step]) -> None:
+    async for _ in steps:
+        pass
+
+
 class EngineConformance:
     """Subclasses give an `engine` fixture; their tests run on its event loop."""
 
@@ -96,6 +101,38 @@ class EngineConformance:
         assert last.timing
         assert first.timing.prompt == last.timing.prompt
         assert first.prompt_tokens == last.prompt_tokens
+
+    async def test_steps_that_are_taken_or_not(self, engine: Engine) -> None:
+        """None is lost or changes its place."""
+        steps: list[Step] = []
+
+        def take(step: Step) -> bool:
+            takes = len(steps) % 3 > 0 and not step.reason
+            if takes:
+                steps.append(step)
+            return takes
+
+        async with aclosing(engine.generate(chat(engine), asked(), take)) as given:
+            async for step in given:
+                steps.append(step)  # noqa: PERF401 - others are taken in between
+        assert steps == await run(engine)
+
+    async def test_leaving_what_is_taken(self, engine: Engine) -> None:
+        taken: list[Step] = []
+
+        def take(step: Step) -> bool:
+            taken.append(step)
+            return not step.reason
+
+        steps = engine.generate(chat(engine), asked(num_predict=-1), take)
+        reading = asyncio.create_task(_exhaust(steps))
+        while not taken:
+            await asyncio.sleep(0.001)
+        reading.cancel()
+        count = len(taken)
+        await asyncio.gather(reading, return_exceptions=True)
+        await run(engine, num_predict=3)
+        assert len(taken) == count
 
     async def test_num_predict(self, engine: Engine) -> None:
         steps = await run(engine, num_predict=5)

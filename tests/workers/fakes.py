@@ -13,7 +13,7 @@ from typing import Any
 from common.errors import CapabilityMissing, InvalidRequest, LoadFailed, PaddockError, WorkerLost
 from protos.paddock.v1 import generation_pb2, model_pb2
 from workers.cache_entry import HeldFolder, hold
-from workers.engine import Limits, Occupancy, Plan, Prompt, Rest, Step, Timing
+from workers.engine import Limits, Occupancy, Plan, Prompt, Rest, Step, Take, Timing
 from workers.window import answer_limit
 
 
@@ -72,7 +72,7 @@ class FakeEngine:
         return None
 
     async def generate(
-        self, prompt: Prompt, generation: generation_pb2.Generation
+        self, prompt: Prompt, generation: generation_pb2.Generation, take: Take | None = None
     ) -> AsyncGenerator[Step, None]:
         if self._pooling:
             raise CapabilityMissing('"fake" does not support generate')
@@ -98,7 +98,10 @@ class FakeEngine:
                 upto = min(found) if found else len(text) if end else max(len(text) - held, given)
                 timed = end or len(text) - len(tokens) == len(prompt.generated)
                 step = Step(text[given:upto], tokens, reason=_reason(end, bool(found)))
-                yield replace(step, timing=Timing(1, 2), prompt_tokens=size) if timed else step
+                if timed:
+                    step = replace(step, timing=Timing(1, 2), prompt_tokens=size)
+                if not (take and take(step)):
+                    yield step
                 given = upto
                 if end:
                     return

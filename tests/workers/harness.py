@@ -48,12 +48,12 @@ class Router:
     """A client's end of one Run stream."""
 
     def __init__(self, stub: worker_pb2_grpc.WorkerServiceStub) -> None:
-        self._commands: asyncio.Queue[worker_pb2.RunRequest | None] = asyncio.Queue()
+        self._commands: asyncio.Queue[worker_pb2.RunCommands | None] = asyncio.Queue()
         self._call = stub.Run(self._requests())
         self.answers: dict[int, Answer] = {}
         self.messages = 0
 
-    async def _requests(self) -> AsyncIterator[worker_pb2.RunRequest]:
+    async def _requests(self) -> AsyncIterator[worker_pb2.RunCommands]:
         while command := await self._commands.get():
             yield command
 
@@ -69,11 +69,10 @@ class Router:
             sequence=number, spec=spec, generation=generation, keep_alive=keep_alive, tokens=tokens
         )
         self.answers[number] = Answer()
-        self._commands.put_nowait(worker_pb2.RunRequest(start=start))
+        self._commands.put_nowait(worker_pb2.RunCommands(starts=[start]))
 
     def cancel(self, number: int) -> None:
-        cancel = worker_pb2.CancelSequence(sequence=number)
-        self._commands.put_nowait(worker_pb2.RunRequest(cancel=cancel))
+        self._commands.put_nowait(worker_pb2.RunCommands(cancels=[number]))
 
     async def read(self) -> bool:
         """Take one message; False at the end of the stream."""
@@ -81,6 +80,12 @@ class Router:
         if not isinstance(response, worker_pb2.RunResponse):
             return False
         self.messages += 1
+        texts = zip(response.sequences, response.contents, response.tokens, strict=True)
+        for number, content, token in texts:
+            answer = self.answers[number]
+            answer.updates += 1
+            answer.text += content
+            answer.tokens.append(token)
         for update in response.updates:
             answer = self.answers[update.sequence]
             answer.updates += 1

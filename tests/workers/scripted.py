@@ -7,7 +7,7 @@ from typing import cast
 
 from protos.paddock.v1 import generation_pb2
 from tests.workers.fakes import FakeEngine
-from workers.engine import Limits, Prompt, Step, Timing
+from workers.engine import Limits, Prompt, Step, Take, Timing
 from workers.slot import ReadyEngine
 from workers.window import answer_limit
 
@@ -48,7 +48,7 @@ class ScriptedEngine(FakeEngine):
         return ReadyEngine(self)
 
     async def generate(
-        self, prompt: Prompt, generation: generation_pb2.Generation
+        self, prompt: Prompt, generation: generation_pb2.Generation, take: Take | None = None
     ) -> AsyncGenerator[Step, None]:
         constrained = generation.HasField("format")
         text = "".join(map(chr, prompt.tokens))
@@ -66,7 +66,9 @@ class ScriptedEngine(FakeEngine):
                 ended = end == len(whole)
                 step = self._show(run, whole[start:end], generation, reason if ended else 0)
                 timed = ended or start == len(run.generated)
-                yield replace(step, timing=_TIMING if timed else None)
+                step = replace(step, timing=_TIMING if timed else None)
+                if not (take and take(step)):
+                    yield step
         finally:
             self.running -= 1
 

@@ -55,6 +55,20 @@ class Answered:
         return "".join(each.token for delta in self.deltas for each in delta.logprobs)
 
 
+class Recorder:
+    """Keeps what an answer gives, each piece apart."""
+
+    def __init__(self) -> None:
+        self.deltas: list[generation_pb2.Delta] = []
+
+    def add_text(self, content: str, tokens: Sequence[int]) -> None:
+        self.deltas.append(generation_pb2.Delta(content=content, tokens=tokens))
+
+    def delta(self) -> generation_pb2.Delta:
+        self.deltas.append(generation_pb2.Delta())
+        return self.deltas[-1]
+
+
 def asked(
     *,
     tools: bool = False,
@@ -84,15 +98,10 @@ async def ask(
     spec = model_pb2.ModelSpec(name="scripted", capabilities=capabilities, parser=parser)
     given = Prompt([ord(letter) for letter in prompt], prompt)
     reader = await make_reader(engine.ready, spec, generation, given)
-    deltas: list[generation_pb2.Delta] = []
-
-    def give_delta() -> generation_pb2.Delta:
-        deltas.append(generation_pb2.Delta())
-        return deltas[-1]
-
-    answer = Answer(engine.ready, given, generation, reader, give_delta, recorded)
+    recorder = Recorder()
+    answer = Answer(engine.ready, given, generation, reader, recorder, recorded)
     await answer.run()
-    return Answered(answer, deltas)
+    return Answered(answer, recorder.deltas)
 
 
 def says(text: str, letters: int = 1) -> ScriptedEngine:

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from protos.paddock.v1 import generation_pb2, model_pb2
-from tests.workers.test_answer import Answered
+from tests.workers.test_answer import Answered, Recorder
 from workers.answer import Answer
 from workers.output.make import make_reader
 from workers.prompt import make_prompt
@@ -99,15 +99,10 @@ async def ask(
 ) -> Answered:
     prompt = await make_prompt(ready, spec, generation)
     reader = await make_reader(ready, spec, generation, prompt)
-    deltas: list[generation_pb2.Delta] = []
-
-    def give_delta() -> generation_pb2.Delta:
-        deltas.append(generation_pb2.Delta())
-        return deltas[-1]
-
-    answer = Answer(ready, prompt, generation, reader, give_delta, recorded)
+    recorder = Recorder()
+    answer = Answer(ready, prompt, generation, reader, recorder, recorded)
     await answer.run()
-    return Answered(answer, deltas)
+    return Answered(answer, recorder.deltas)
 
 
 async def test_a_thought_and_an_answer(ready: ReadyEngine, spec: model_pb2.ModelSpec) -> None:

@@ -1,9 +1,10 @@
 import asyncio
 import gc
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -34,8 +35,19 @@ def fails(tokenizer: Tokenizer) -> bool:
     raise ValueError(here(tokenizer))
 
 
-def waits(seconds: float) -> Any:
-    return lambda tokenizer: threading.Event().wait(seconds) or here(tokenizer)
+def works(seconds: float) -> Callable[[Tokenizer], bool]:
+    def work(tokenizer: Tokenizer) -> bool:
+        began = time.thread_time()
+        while time.thread_time() - began < seconds:
+            pass
+        return here(tokenizer)
+
+    return work
+
+
+def waits(tokenizer: Tokenizer) -> bool:
+    time.sleep(0.002)
+    return here(tokenizer)
 
 
 async def test_small_prompts_are_made_at_once_as_long_as_they_are_quick() -> None:
@@ -43,9 +55,16 @@ async def test_small_prompts_are_made_at_once_as_long_as_they_are_quick() -> Non
     assert not await made.render(here, small=True)
     assert await made.render(here, small=True)
     assert not await made.render(here)
-    assert await made.render(waits(0.002), small=True)
-    assert not await made.render(waits(0.002), small=True)
+    assert await made.render(works(0.002), small=True)
+    assert not await made.render(works(0.002), small=True)
     assert not await made.render(here, small=True)
+    assert await made.render(here, small=True)
+
+
+async def test_a_machine_that_is_busy_sends_no_prompt_to_the_thread() -> None:
+    made = threads()
+    await made.render(here, small=True)
+    assert await made.render(waits, small=True)
     assert await made.render(here, small=True)
 
 

@@ -54,12 +54,19 @@ def request(number: str) -> EngineCoreRequest:
     return cast(EngineCoreRequest, SimpleNamespace(request_id=number))
 
 
+def as_it_came(output: EngineCoreOutput, at: float) -> tuple[EngineCoreOutput, float]:
+    return output, at
+
+
 def output(number: str, token: int, reason: FinishReason | None = None) -> EngineCoreOutput:
     return EngineCoreOutput(number, [token], finish_reason=reason)
 
 
 async def test_each_gets_its_own_in_order(engine: Engine) -> None:
-    async with engine.outputs.run(request("a")) as a, engine.outputs.run(request("b")) as b:
+    async with (
+        engine.outputs.run(request("a"), as_it_came) as a,
+        engine.outputs.run(request("b"), as_it_came) as b,
+    ):
         engine.core.step(output("a", 1), output("b", 2), output("gone", 3))
         engine.core.step(output("a", 4))
         assert [(await a.next())[0].new_token_ids for _ in range(2)] == [[1], [4]]
@@ -67,12 +74,50 @@ async def test_each_gets_its_own_in_order(engine: Engine) -> None:
         assert (found.new_token_ids, at) == ([2], 7.0)
 
 
+async def test_what_is_made_at_once_is_taken_only_while_it_is_waited_for(engine: Engine) -> None:
+    order: list[str] = []
+
+    def take(token: int) -> bool:
+        if token % 2:
+            order.append(f"taken {token}")
+        return bool(token % 2)
+
+    def token(output: EngineCoreOutput, at: float) -> int | None:
+        return output.new_token_ids[0] or None
+
+    async with engine.outputs.run(request("a"), token, take) as a:
+        engine.core.step(output("a", 1))
+        await asyncio.sleep(0.01)
+        assert not order, "nobody waits yet"
+        for number in (3, 0, 5, 2, 7, 4, 9, 6):
+            engine.core.step(output("a", number))
+        for _ in range(4):
+            order.append(f"given {await a.next()}")
+            await asyncio.sleep(0.01)
+    assert order == ["given 1", "given 3", "given 5", "given 2"]
+
+
+async def test_what_cannot_be_read_fails_that_sequence_alone(engine: Engine) -> None:
+    def refuse(output: EngineCoreOutput, at: float) -> int:
+        raise ValueError("not this")
+
+    async with (
+        engine.outputs.run(request("a"), refuse) as a,
+        engine.outputs.run(request("b"), as_it_came) as b,
+    ):
+        engine.core.step(output("a", 1), output("b", 2))
+        with pytest.raises(ValueError, match="not this"):
+            await a.next()
+        assert (await b.next())[0].new_token_ids == [2]
+    assert sorted(engine.core.aborted) == ["a", "b"]
+
+
 async def test_what_has_not_ended_is_aborted(engine: Engine) -> None:
-    async with engine.outputs.run(request("a")) as a:
+    async with engine.outputs.run(request("a"), as_it_came) as a:
         engine.core.step(output("a", 1, FinishReason.STOP))
         await a.next()
     assert not engine.outputs.busy
-    async with engine.outputs.run(request("b")):
+    async with engine.outputs.run(request("b"), as_it_came):
         assert engine.outputs.busy
     assert not engine.outputs.busy
     assert engine.core.aborted == ["b"]
@@ -84,7 +129,7 @@ async def test_all_sequences_of_a_step_have_it_before_the_first_goes_on(engine: 
     numbers = [f"{number}" for number in range(300)]
 
     async def read(number: str) -> None:
-        async with engine.outputs.run(request(number)) as run:
+        async with engine.outputs.run(request(number), as_it_came) as run:
             for turn in range(2):
                 await run.next()
                 order.append((number, turn))
@@ -104,7 +149,7 @@ async def test_all_sequences_of_a_step_have_it_before_the_first_goes_on(engine: 
 
 @pytest.mark.parametrize("error", [EngineDeadError(), ValueError("cannot be decoded")])
 async def test_a_core_that_dies_fails_what_runs(engine: Engine, error: Exception) -> None:
-    async with engine.outputs.run(request("a")) as a:
+    async with engine.outputs.run(request("a"), as_it_came) as a:
         engine.core.step(output("a", 1))
         engine.core.outputs.put_nowait(error)
         await a.next()
@@ -114,7 +159,7 @@ async def test_a_core_that_dies_fails_what_runs(engine: Engine, error: Exception
 
 async def test_closing_fails_what_runs() -> None:
     engine = Engine()
-    async with engine.outputs.run(request("a")) as a:
+    async with engine.outputs.run(request("a"), as_it_came) as a:
         waiting = asyncio.create_task(a.next())
         await asyncio.sleep(0)
         await engine.outputs.aclose()
@@ -125,6 +170,6 @@ async def test_closing_fails_what_runs() -> None:
 async def test_nothing_runs_on_a_dead_core(engine: Engine) -> None:
     engine.llm.errored = True
     with pytest.raises(EngineDeadError):
-        async with engine.outputs.run(request("a")):
+        async with engine.outputs.run(request("a"), as_it_came):
             pass
     assert not engine.core.added

@@ -70,34 +70,34 @@ def read_settings(options: generation_pb2.Options) -> Settings:
     Where Ollama would fail, or choose nonsense, the nearest meaning is taken: a penalty
     factor of 0 or less is none, an unknown mirostat version is none.
     """
-    settings = Settings(
+    temperature = _temperature(options)
+    top_k = max(options.top_k, 0)
+    top_p = min(options.top_p, 1.0) if options.HasField("top_p") else 1.0
+    typical_p = options.typical_p if 0 < options.typical_p < 1 else 1.0
+    min_p = max(options.min_p, 0.0)
+    mirostat = options.mirostat if options.mirostat in (1, 2) and temperature > 0 else 0
+    # What cannot make a difference is turned off.
+    if mirostat:
+        top_k, typical_p, top_p, min_p = 0, 1.0, 1.0, 0.0
+    if top_k == 1:
+        temperature, typical_p = 0.0, 1.0
+    if temperature == 0 or top_p <= 0 or min_p >= 1:
+        temperature, top_p, min_p = 0.0, 1.0, 0.0
+    return Settings(
         seed=options.seed if options.HasField("seed") and options.seed != _RANDOM_SEED else None,
-        temperature=_temperature(options),
-        top_k=max(options.top_k, 0),
-        typical_p=options.typical_p if 0 < options.typical_p < 1 else 1.0,
-        top_p=min(options.top_p, 1.0) if options.HasField("top_p") else 1.0,
-        min_p=max(options.min_p, 0.0),
+        temperature=temperature,
+        top_k=top_k,
+        typical_p=typical_p,
+        top_p=top_p,
+        min_p=min_p,
         penalty_window=_penalty_window(options),
         repeat_penalty=options.repeat_penalty if options.repeat_penalty > 0 else 1.0,
         presence_penalty=options.presence_penalty,
         frequency_penalty=options.frequency_penalty,
-        mirostat=options.mirostat if options.mirostat in (1, 2) else 0,
+        mirostat=mirostat,
         mirostat_tau=options.mirostat_tau if options.HasField("mirostat_tau") else 5.0,
         mirostat_eta=options.mirostat_eta if options.HasField("mirostat_eta") else 0.1,
     )
-    return _simplified(settings)
-
-
-def _simplified(settings: Settings) -> Settings:
-    """Turn off what cannot make a difference."""
-    if settings.mirostat and settings.temperature > 0:
-        return dataclasses.replace(settings, top_k=0, typical_p=1.0, top_p=1.0, min_p=0.0)
-    settings = dataclasses.replace(settings, mirostat=0)
-    if settings.top_k == 1:
-        settings = dataclasses.replace(settings, temperature=0.0, typical_p=1.0)
-    if settings.temperature == 0 or settings.top_p <= 0 or settings.min_p >= 1:
-        return dataclasses.replace(settings, temperature=0.0, top_p=1.0, min_p=0.0)
-    return settings
 
 
 def _temperature(options: generation_pb2.Options) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common.errors import CapabilityMissing, InvalidRequest, WorkerLost
 from protos.paddock.v1 import generation_pb2
-from workers.engine import Limits, Occupancy, Prompt, Step, Timing
+from workers.engine import Limits, Occupancy, Prompt, Step, Take, Timing
 from workers.simulated.batch import Batch, Counts, Place
 from workers.simulated.language import read
 from workers.simulated.simulation import Simulation
@@ -63,7 +63,7 @@ class SimulatedEngine:
         return "" if self._sees else None
 
     async def generate(
-        self, prompt: Prompt, generation: generation_pb2.Generation
+        self, prompt: Prompt, generation: generation_pb2.Generation, take: Take | None = None
     ) -> AsyncGenerator[Step, None]:
         """Continue a prompt; see the seam."""
         if self._dimensions:
@@ -80,7 +80,7 @@ class SimulatedEngine:
                 yield replace(step, timing=_NO_TIME, prompt_tokens=len(tokens))
                 return
             yield step
-        place = Place(writer, len(tokens))
+        place = Place(writer, len(tokens), shortcut=take)
         self._batch.enter(place)
         try:
             ended = False

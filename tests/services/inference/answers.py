@@ -11,15 +11,25 @@ from protos.paddock.v1 import generation_pb2, inference_pb2, inference_pb2_grpc,
 from services.inference.router import Router
 
 
+class _Opened(Mailbox):
+    """A mailbox for what a router gives out, which has no number yet."""
+
+    def take_text(self, content: str, token: int) -> None:
+        self.deliver_text(content, token)
+
+    def take(self, delta: generation_pb2.Delta) -> None:
+        self.deliver(sequences_pb2.SequenceUpdate(delta=delta))
+
+
 async def events(
     router: Router, request: inference_pb2.GenerateRequest
 ) -> AsyncGenerator[Event, None]:
     """Stream an answer of a router in this process; leaving it cancels the answer."""
-    mailbox = Mailbox()
+    mailbox = _Opened()
 
     async def answer() -> None:
         try:
-            completed = await router.generate(request, mailbox.deliver)
+            completed = await router.generate(request, mailbox)
         except PaddockError as error:
             mailbox.fail(error)
         else:

@@ -104,22 +104,22 @@ class FakeWorker(worker_pb2_grpc.WorkerServiceServicer):
             await changed.wait()
 
     async def Run(
-        self, request_iterator: AsyncIterator[worker_pb2.RunRequest], context: Any
+        self, request_iterator: AsyncIterator[worker_pb2.RunCommands], context: Any
     ) -> AsyncIterator[worker_pb2.RunResponse]:
         outbox: asyncio.Queue[worker_pb2.SequenceUpdate] = asyncio.Queue()
         tasks: dict[int, asyncio.Task[None]] = {}
 
         async def receive() -> None:
-            async for request in request_iterator:
-                if request.HasField("start"):
-                    self.started.append(request.start)
-                    task = asyncio.create_task(self._answer(request.start, outbox))
-                    tasks[request.start.sequence] = task
+            async for commands in request_iterator:
+                for start in commands.starts:
+                    self.started.append(start)
+                    task = asyncio.create_task(self._answer(start, outbox))
+                    tasks[start.sequence] = task
                     self.running.add(task)
                     task.add_done_callback(self.running.discard)
-                else:
-                    tasks[request.cancel.sequence].cancel()
-                    self.canceled.append(request.cancel.sequence)
+                for number in commands.cancels:
+                    tasks[number].cancel()
+                    self.canceled.append(number)
 
         receiver = asyncio.create_task(receive())
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from protos.paddock.v1 import generation_pb2, sequences_pb2, worker_pb2
+from protos.paddock.v1 import generation_pb2, worker_pb2
 from services.inference.affinity import Prefix, prefix_of
 from services.inference.discovery import Lookup
 from services.inference.fleet import Fleet
@@ -42,6 +42,19 @@ class Place:
     async def stop(self) -> None:
         for worker in self.workers.values():
             await worker.die()
+
+
+class Taken:
+    """The text that a worker gave."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def take_text(self, content: str, token: int) -> None:
+        self.text += content
+
+    def take(self, delta: generation_pb2.Delta) -> None:
+        self.text += delta.content
 
 
 @asynccontextmanager
@@ -110,17 +123,12 @@ async def test_a_worker_without_a_name_stays_while_it_lives(place: Place) -> Non
         await until(fleet, "a", "b")
         client = fleet.worker(place.address("a"))
         assert client is not None
-        text = ""
-
-        def take(update: sequences_pb2.SequenceUpdate) -> None:
-            nonlocal text
-            text += update.delta.content
-
-        running = asyncio.create_task(client.run(start, take))
-        await settle(lambda: bool(text))
+        taken = Taken()
+        running = asyncio.create_task(client.run(start, taken))
+        await settle(lambda: bool(taken.text))
         place.named = ["b"]
         await running
-        assert text == message.content
+        assert taken.text == message.content
         await until(fleet, "a", "b")
         await place.workers["a"].die()
         await until(fleet, "b")
