@@ -19,8 +19,10 @@ def process_file(instance: str) -> Path:
 
 
 def note_process(instance: str) -> None:
-    """Note that this is the engine's own process."""
-    process_file(instance).write_text(str(os.getpid()))
+    """Note that this is the engine's own process, also where somebody has cleared the cache."""
+    file = process_file(instance)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(str(os.getpid()))
 
 
 def prepare_process(instance: str) -> None:
