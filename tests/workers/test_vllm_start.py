@@ -50,7 +50,7 @@ async def test_a_start_that_is_given_up_ends_at_once(failures: Path, tmp_path: P
 async def test_an_engine_that_ended_leaves_nothing(failures: Path) -> None:
     factory = VllmFactory(failures, max_sequences=8, context_length=None, accelerator=False)
     await factory.prepare()
-    failures.rmdir()  # as who clears the cache under a worker
+    await asyncio.to_thread(failures.rmdir)  # as who clears the cache under a worker
     engine = await start(factory, DEMO)
     [process] = engines()
     await engine.aclose()
