@@ -45,7 +45,8 @@ _MAX_TEXT = 1500
 
 # A call that was cut off by the peer's death before it answered is sent again, for about as
 # long as a restart takes. An error that the peer itself answered is final (see `common.server`),
-# and so is a deletion: the first one may have happened.
+# and so is a deletion: the first one may have happened. Calls that stream requests are for their
+# callers to make again: of those that are written while the peer dies, gRPC loses one now and then.
 _RETRY_POLICY = {
     "maxAttempts": 5,
     "initialBackoff": "0.3s",
@@ -61,6 +62,8 @@ _SERVICE_CONFIG: dict[str, Any] = {
             "name": [
                 {"service": "paddock.v1.RegistryService", "method": "Delete"},
                 {"service": "paddock.v1.BlobService", "method": "DeleteManifest"},
+                {"service": "paddock.v1.BlobService", "method": "Write"},
+                {"service": "paddock.v1.InferenceService", "method": "Run"},
             ]
         },
     ],
@@ -106,8 +109,8 @@ def open_channel(address: str, *, retry: bool = True) -> grpc.aio.Channel:
 
     Several processes may stand behind it: those that a name leads to, or a list of
     `ip:port`, separated by commas. Calls take turns among those that can be reached, and with
-    them a call outlasts a restart of its peer unless it had begun to answer. Without `retry`
-    all calls go to one process for as long as it lives, and are made once.
+    them a call of one request outlasts a restart of its peer unless that had begun to answer.
+    Without `retry` all calls go to one process for as long as it lives, and are made once.
 
     Raises:
         InvalidRequest: a list names something else.

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple, TypeAlias
 
 import grpc
@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from common.blob_messages import WritePart, encode_data, write_method
 from common.client_stream import ClientStream, send_all
-from common.errors import BlobNotFound, NotFound
+from common.errors import BlobNotFound, Interrupted, NotFound
 from common.names import ModelName
 from common.rpc import rpc_errors
 from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
@@ -19,6 +19,7 @@ from protos.paddock.v1 import blob_pb2, blob_pb2_grpc
 _PIECE = 1024 * 1024
 _CONCURRENT_CALLS = 16
 _SMALL = 64 * 1024
+_PAUSES = (0.3, 0.6, 1.2, 2.0)  # seconds
 
 
 class StoredManifest(NamedTuple):
@@ -122,9 +123,16 @@ class BlobClient:
             }
 
     async def write(self, content: bytes) -> WrittenBlob:
-        """Store a small blob."""
+        """Store a small blob; for as long as a restart takes, it is sent again."""
         sha256 = await asyncio.to_thread(hashlib.sha256, content)
         digest = f"sha256:{sha256.hexdigest()}"
+        for pause in _PAUSES:
+            with suppress(Interrupted):
+                return await self._write_once(digest, content)
+            await asyncio.sleep(pause)
+        return await self._write_once(digest, content)
+
+    async def _write_once(self, digest: str, content: bytes) -> WrittenBlob:
         response = await send_all(self._write(), _pieces(digest, content))
         return WrittenBlob(response.digest, response.size, response.existed)
 

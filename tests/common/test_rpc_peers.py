@@ -124,6 +124,22 @@ async def test_what_a_peer_leaves_unfinished_is_interrupted(tmp_path: Path) -> N
             await anext(events)
 
 
+async def test_a_stream_of_requests_that_is_cut_is_not_made_again() -> None:
+    """gRPC would lose requests that are written meanwhile."""
+    async with (
+        peer("a") as upstream,
+        running_proxy(upstream) as proxy,
+        open_channel(proxy.host) as channel,
+    ):
+        stub = inference_pb2_grpc.InferenceServiceStub(channel)
+        await until_all_answer(stub, {"a"})
+        proxy.cut_after(1)
+        with pytest.raises(Interrupted), rpc_errors():
+            await anext(aiter(stub.Run()))
+        await until_all_answer(stub, {"a"})
+        assert proxy.cuts == 1
+
+
 async def test_a_peer_that_falls_silent_is_given_up_within_seconds() -> None:
     async with (
         peer("a") as upstream,
