@@ -15,6 +15,7 @@ from workers.gguf.conversions import Conversions
 from workers.memory import accelerator_memory, machine_memory
 from workers.metrics import LoadMetrics, WorkerMetrics
 from workers.models import Models
+from workers.scratch import own_scratch
 from workers.servicer import WorkerServicer
 from workers.settings import WorkerSettings
 from workers.simulated.factory import SimulatedFactory
@@ -114,7 +115,8 @@ async def _serve(server: Server, stop: asyncio.Event) -> None:
 def main() -> None:
     """Start the process."""
     settings = read_settings(WorkerSettings, "python -m workers")
-    run_process("worker", settings.log_level, lambda stop: serve(settings, stop))
+    with own_scratch():
+        run_process("worker", settings.log_level, lambda stop: serve(settings, stop))
     end_process()
 
 

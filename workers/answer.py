@@ -100,14 +100,20 @@ class Answer:
             self._output.add_text(step.text, tokens)
 
     async def _read_to_the_end(self, reader: Reader) -> None:
-        async with aclosing(self.segments.run()) as steps:
+        def read_and_add(step: Step) -> None:
+            self._add(step, reader.read(step.text))
+
+        take = read_and_add if reader.immediate else None
+        async with aclosing(self.segments.run(take=take)) as steps:
             async for step in steps:
-                self._note(step)
-                self._logprobs.extend(step.logprobs)
-                if step.text:
-                    self._hand_on(await reader.feed(step.text))
-                self._tell_tokens()
+                self._add(step, await reader.feed(step.text))
         self._hand_on(await reader.finish(), flush=True)
+
+    def _add(self, step: Step, parsed: Parsed) -> None:
+        self._note(step)
+        self._logprobs.extend(step.logprobs)
+        self._hand_on(parsed)
+        self._tell_tokens()
 
     async def _run_free(self, reader: Reader) -> bool:
         """Let the model think and call tools; False: an answer in the format comes next."""
@@ -144,10 +150,7 @@ class Answer:
                     if parsed.content.strip() or (no_thought and not self._tools):
                         return False
                     parsed.content = ""
-                self._note(step)
-                self._logprobs.extend(step.logprobs)
-                self._hand_on(parsed)
-                self._tell_tokens()
+                self._add(step, parsed)
         return True
 
     async def _is_complete(self, reader: Reader) -> bool:

@@ -5,7 +5,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,15 @@ def bad_model(tmp_path: Path) -> Path:
     return folder
 
 
-async def test_the_life_of_a_worker(tmp_path: Path, bad_model: Path) -> None:
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where workers keep temporary files; its path is short, as sockets need it."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
+
+
+async def test_the_life_of_a_worker(tmp_path: Path, bad_model: Path, temporary: Path) -> None:
     async with worker_process(tmp_path) as worker:
         await worker.load()
         await answers_many_at_once(worker)
@@ -115,6 +124,7 @@ async def test_the_life_of_a_worker(tmp_path: Path, bad_model: Path) -> None:
         await recovers_from_the_death_of_its_engine(worker)
         await refuses_a_bad_model_and_goes_on(worker, bad_model)
         await drains_and_leaves_nothing(worker)
+    assert not os.listdir(temporary)  # noqa: PTH208
 
 
 async def answers_many_at_once(worker: Process) -> None:
@@ -212,7 +222,7 @@ async def test_what_cannot_be_finished_goes_on_elsewhere(tmp_path: Path) -> None
     assert (again.text, again.tokens) == (whole.text, whole.tokens)
 
 
-async def test_kill_9_leaves_no_orphan(tmp_path: Path) -> None:
+async def test_kill_9_leaves_no_orphan(tmp_path: Path, temporary: Path) -> None:
     async with worker_process(tmp_path) as worker:
         await worker.load()
         family = worker.family()
@@ -220,6 +230,8 @@ async def test_kill_9_leaves_no_orphan(tmp_path: Path) -> None:
         assert len(family) >= 3  # the fork server, the resource tracker, the engine
         os.kill(worker.process.pid, signal.SIGKILL)
         assert await gone(family, 2)
+        [left] = os.listdir(temporary)  # noqa: PTH208
+        assert left.startswith(f"paddock-worker-{worker.process.pid}-")
 
 
 async def test_kill_9_leaves_no_orphan_of_an_engine_of_several_processes(tmp_path: Path) -> None:

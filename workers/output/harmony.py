@@ -45,6 +45,7 @@ class HarmonyReader:
     """
 
     special_tokens = True
+    immediate = True
     thought_end = _END
 
     def __init__(self, prompt: str, *, tools: bool) -> None:
@@ -56,7 +57,7 @@ class HarmonyReader:
         self._started = True  # the prompt ends with the start of a message
         _, start, begun = prompt.rpartition(_START)
         if start and not any(mark in begun for mark in _ENDS):
-            self._read(begun)  # the beginning of an answer that the request brought
+            self.read(begun)  # the beginning of an answer that the request brought
 
     @property
     def thought(self) -> Thought:
@@ -68,9 +69,17 @@ class HarmonyReader:
                 return Thought.OPEN
         return Thought.OVER
 
+    def read(self, text: str) -> Parsed:
+        """Take a piece of the answer; see the seam."""
+        self._held += text
+        parsed = Parsed()
+        while (piece := self._next()) is not None:
+            parsed.add(piece)
+        return parsed
+
     async def feed(self, text: str) -> Parsed:
-        """Take a piece of the answer; give what is certain by now."""
-        return self._read(text)
+        """Take a piece of the answer; see the seam."""
+        return self.read(text)
 
     async def finish(self) -> Parsed:
         """Give what was held back, when nothing more comes."""
@@ -82,13 +91,6 @@ class HarmonyReader:
         """Take all that comes for content; a header has to stand before it."""
         self._part, self._held, self._searched = _Part.CONTENT, "", 0
         return _FINAL if self._started else _START + _FINAL
-
-    def _read(self, text: str) -> Parsed:
-        self._held += text
-        parsed = Parsed()
-        while (piece := self._next()) is not None:
-            parsed.add(piece)
-        return parsed
 
     def _next(self) -> Parsed | None:
         return self._header() if self._part is _Part.HEADER else self._message()

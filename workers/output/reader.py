@@ -15,12 +15,19 @@ class Reader(Protocol):
     """Whether it has to see special tokens in the text."""
 
     @property
+    def immediate(self) -> bool:
+        """Whether nothing has to be waited for, so that `read` does what `feed` does."""
+
+    @property
     def thought(self) -> Thought:
         """How far the answer is; OVER as well where no thought is wanted."""
 
     @property
     def thought_end(self) -> str:
         """The text at which a thought ends."""
+
+    def read(self, text: str) -> Parsed:
+        """Take a piece of the answer at once; only where the reader is immediate."""
 
     async def feed(self, text: str) -> Parsed:
         """Take a piece of the answer; give what is certain by now."""
@@ -63,11 +70,21 @@ class TagReader:
         """The closing tag."""
         return self._thinking.tags.closing if self._thinking else ""
 
-    async def feed(self, text: str) -> Parsed:
-        """Take a piece of the answer; see the seam."""
+    @property
+    def immediate(self) -> bool:
+        """Whether no tool calls are looked for, whose parsers take their time."""
+        return self._tools is None
+
+    def read(self, text: str) -> Parsed:
+        """Tell thought and content of a piece apart; see the seam."""
         parsed = self._thinking.feed(text) if self._thinking else Parsed(content=text)
         if self._wrapping:
             parsed.content = self._wrapping.feed(parsed.content)
+        return parsed
+
+    async def feed(self, text: str) -> Parsed:
+        """Take a piece of the answer; see the seam."""
+        parsed = self.read(text)
         if not self._tools or not parsed.content:
             return parsed
         answer = await self._tools.feed(parsed.content)
