@@ -37,8 +37,9 @@ class NamedChannel(grpc.aio.Channel):
         if self._channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
             now = time.monotonic()
             if now - self._opened > _PATIENCE:
+                opened = self._opener()
                 self._retire(self._channel)
-                self._opened, self._channel = now, self._opener()
+                self._opened, self._channel = now, opened
         return self._channel
 
     def _retire(self, channel: grpc.aio.Channel) -> None:
@@ -58,7 +59,7 @@ class NamedChannel(grpc.aio.Channel):
         await self.close()
 
     async def close(self, grace: float | None = None) -> None:
-        """Close it, and what it replaced."""
+        """Close it; what still runs on a channel that was replaced ends with its peer."""
         for closing in self._closing:
             closing.cancel()
         await self._channel.close(grace)

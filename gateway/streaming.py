@@ -49,13 +49,13 @@ async def stream_objects(
         first = await anext(objects, None)
         if first is None:
             raise Internal("a stream ended before it began")
-        response = _Lines()
+        first_line, response = json_line(first), _Lines()
         await response.prepare(request)
         write, end = timed(request, response.write), timed(request, response.write_eof)
         if _is_last(first):
-            await end(json_line(first))
+            await end(first_line)
             return response
-        await write(json_line(first))
+        await write(first_line)
         if direct:
             direct.open(request, response)
         async with aclosing(_lines(objects)) as lines:

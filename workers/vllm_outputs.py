@@ -61,7 +61,9 @@ class CoreRun(Generic[T]):
         return self._made.popleft()
 
     def put(self, output: EngineCoreOutput, time: float) -> None:
-        """Add what came."""
+        """Add what came, unless it has failed."""
+        if self._error:
+            return
         try:
             made = self._read(output, time)
             if made is None or (self._is_waited_for and self._take and self._take(made)):

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from common.durations import SECOND
-from common.errors import Unavailable
+from common.errors import ModelNotFound, Unavailable
 from common.rpc import rpc_errors
 from protos.paddock.v1 import registry_pb2, registry_pb2_grpc
 
@@ -60,6 +60,9 @@ class Resolver:
                 logger.warning("the registry does not answer: serving %s as it was", model)
             self._away_until = self._clock() + _PAUSE
             return known
+        except ModelNotFound:
+            self._answers.pop(model, None)
+            raise
         self._answers[model] = asked_at, answer
         self._answers.move_to_end(model)
         if len(self._answers) > _MOST:

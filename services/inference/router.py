@@ -81,7 +81,9 @@ class Router:
         """
         answer = partial(self._answer, request, time.monotonic_ns())
         resolve = self._resolver.resolve(request.model)
-        if guess := self._guess(request.model):
+        # What keeps a model longer, or not at all, has to be meant for it.
+        guess = None if request.HasField("keep_alive") else self._guess(request.model)
+        if guess:
             return await answer_ahead(guess, resolve, answer, taker)
         return await answer(await resolve, taker)
 

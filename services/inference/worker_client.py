@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 _RECONNECT_DELAY = 0.2  # seconds
 # Seconds. A worker says something every 5, but may be held up while it imports its engine.
 _LONGEST_SILENCE = 30.0
+# Seconds after which who does not answer is called anew: so its name is looked up again.
+_CALL_AGAIN = 5.0
 
 
 class WorkerClient:
@@ -31,10 +33,15 @@ class WorkerClient:
     """
 
     def __init__(
-        self, address: str, on_change: Callable[[], None], silence: float = _LONGEST_SILENCE
+        self,
+        address: str,
+        on_change: Callable[[], None],
+        silence: float = _LONGEST_SILENCE,
+        call_again: float = _CALL_AGAIN,
     ) -> None:
         self.address = address
         self._silence = silence
+        self._call_again = call_again
         self.status: worker_pb2.WorkerStatus | None = None
         self._on_change = on_change
         self._channel = open_channel(address, retry=False)
@@ -161,11 +168,12 @@ class WorkerClient:
     async def _next_status(
         self, statuses: AsyncIterator[worker_pb2.WorkerStatus]
     ) -> worker_pb2.WorkerStatus | None:
+        patience = self._call_again if self.status is None else self._silence
         try:
-            async with asyncio.timeout(None if self.status is None else self._silence):
+            async with asyncio.timeout(patience):
                 return await anext(statuses, None)
         except TimeoutError:
-            raise _ended(f"no sign of life for {self._silence:g} s") from None
+            raise _ended(f"no sign of life for {patience:g} s") from None
 
     async def _run(self) -> None:
         await self._sequences.follow(self._stub.Run(wait_for_ready=True))

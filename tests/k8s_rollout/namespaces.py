@@ -33,6 +33,9 @@ def refusal() -> str:
     return done.stderr.strip() or f"status {done.returncode}" if done.returncode else ""
 
 
-def run(arguments: Sequence[str], folder: Path) -> int:
-    """Run a command in there and in a folder, with this process's output; give its status."""
-    return subprocess.run(command(arguments), cwd=folder, stdin=subprocess.DEVNULL).returncode
+def start(arguments: Sequence[str], folder: Path, output: Path) -> "subprocess.Popen[bytes]":
+    """Start a command in there and in a folder; all that it says goes into a file."""
+    with output.open("wb") as file:
+        return subprocess.Popen(
+            command(arguments), cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+        )

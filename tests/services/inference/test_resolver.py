@@ -43,12 +43,15 @@ async def resolver(
 
 
 async def test_what_is_stored_now_is_served(tmp_path: Path) -> None:
-    async with resolver(tmp_path, Clock()) as (it, registry, _):
+    async with resolver(tmp_path, Clock()) as (it, registry, die):
         assert (await it.resolve("one")).spec.digest == "d-one"
         registry.models["one"].spec.digest = "another"
         assert (await it.resolve("one")).spec.digest == "another"
         del registry.models["one"]
         with pytest.raises(ModelNotFound):
+            await it.resolve("one")
+        await die()
+        with pytest.raises(Unavailable):
             await it.resolve("one")
 
 

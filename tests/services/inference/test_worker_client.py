@@ -11,7 +11,9 @@ import pytest
 from common.errors import Interrupted, WorkerLost
 from protos.paddock.v1 import generation_pb2, inference_pb2, worker_pb2
 from services.inference.worker_client import WorkerClient
+from tests.common.test_named_channel import name_server
 from tests.services.inference.fakes import FakeWorker, unix_address
+from tests.services.inference.test_fleet import free_port
 from tests.services.inference.test_router import settle
 
 SILENCE = 0.2
@@ -101,6 +103,25 @@ async def test_a_worker_that_says_nothing_any_more_is_given_up(tmp_path: Path) -
     async with watched(tmp_path, FakeWorker("frozen"), SILENCE) as client:
         for expected_to_live in (True, False, True):
             await settle(lambda: (client.status is not None) is expected_to_live)  # noqa: B023
+
+
+async def test_a_worker_whose_name_appears_late_is_found_soon(tmp_path: Path) -> None:
+    worker, changed = FakeWorker("late", room=1), asyncio.Event()
+    port = free_port("127.0.0.1")
+    async with name_server() as (names, target):
+        client = WorkerClient(f"{target}/late.test:{port}", changed.set, call_again=0.2)
+        following = asyncio.create_task(client.follow())
+        # By itself gRPC would ask for the sixth time after a quarter of a minute.
+        async with asyncio.timeout(10):
+            while names.queries < 6:
+                await asyncio.sleep(0.01)
+        await worker.start(f"127.0.0.1:{port}")
+        names.addresses = ["127.0.0.1"]
+        await asyncio.wait_for(changed.wait(), 5)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await client.aclose()
+        await worker.die()
 
 
 async def test_who_is_not_to_watch_it_any_more_ends_while_it_dies(tmp_path: Path) -> None:
