@@ -66,6 +66,24 @@ async def test_no_packet_goes_for_a_head_or_an_end_alone(
     assert all(b'"done":' in packet for packet in received)
 
 
+async def test_a_first_line_that_cannot_be_written_is_an_error(world: World) -> None:
+    arguments = '{"a": ' + "[" * 300 + "]" * 300 + "}"  # deeper than JSON is written
+    call = generation_pb2.ToolCall(name="dig", arguments_json=arguments)
+    world.backend.inference.script = [generation_pb2.Delta(tool_calls=[call])]
+    content = json.dumps({"model": "tiny", "messages": HELLO}).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+    for _ in range(2):  # on the same connection, which the first answer leaves in order
+        writer.write(
+            b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b"
+            % (len(content), content)
+        )
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        assert head.startswith("HTTP/1.1 500 ")
+        [size] = re.findall(r"Content-Length: (\d+)", head)
+        assert json.loads(await reader.readexactly(int(size))).keys() == {"error"}
+    writer.close()
+
+
 async def test_long_lines_pass(world: World) -> None:
     words = ["x" * 40_000, "y" * 50_000]
     body = {"model": "tiny", "prompt": " ".join(words)}
