@@ -26,16 +26,12 @@ def own_scratch() -> Iterator[Path]:
     place = tempfile.gettempdir()
     _remove_abandoned(Path(place))
     folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
-    before = os.environ.get("TMPDIR")
     tempfile.tempdir = os.environ["TMPDIR"] = folder
+    # What Ray has there leads the processes of a machine to their cluster.
+    os.environ.setdefault("RAY_TMPDIR", place)
     try:
         yield Path(folder)
     finally:
-        tempfile.tempdir = place
-        if before is None:
-            del os.environ["TMPDIR"]
-        else:
-            os.environ["TMPDIR"] = before
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -15,6 +15,9 @@ from workers.scratch import own_scratch
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the machine keeps temporary files."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("RAY_TMPDIR", "")  # for it to be put back
+    monkeypatch.delenv("RAY_TMPDIR")
     return tmp_path
 
 
@@ -25,8 +28,8 @@ def test_what_is_made_lies_in_a_folder_that_goes(place: Path) -> None:
         code = "import tempfile; print(tempfile.gettempdir())"
         child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert child.stdout.strip() == str(folder)
+        assert os.environ["RAY_TMPDIR"] == str(place)
     assert not list(place.iterdir())
-    assert Path(tempfile.gettempdir()) == place
 
 
 def test_the_folder_of_a_worker_that_was_killed_goes_with_the_next_one(place: Path) -> None:
