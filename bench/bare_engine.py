@@ -6,14 +6,10 @@ clients are tasks of this process.
 
 import asyncio
 import json
-import os
 import sys
+import time
 from dataclasses import asdict
 from itertools import count
-
-os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
-
-import time
 
 import psutil
 import uvloop

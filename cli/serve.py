@@ -16,9 +16,10 @@ import aiohttp
 
 from cli.child import Child
 from cli.demo import chat_models, install_demo
-from cli.shares import divide, gateways_for
+from cli.shares import divide, gateways_for, serving_cpus
 from cli.suite import Suite
-from common.gpus import visible_gpus
+from common.cpus import format_cpus
+from common.gpus import computes_on_cpu, visible_gpus
 from common.hosts import HostAddress
 from common.process import run_process
 
@@ -61,6 +62,7 @@ def serve(options: ServeOptions) -> None:
         options.log_level,
         shares=divide(options.workers, visible_gpus() if options.workers > 1 else []),
         gateways=options.gateways or gateways_for(os.cpu_count() or 1),
+        serving_cpus=_serving_cpus(options.workers),
         drain_delay=options.drain_delay,
         drain_timeout=options.drain_timeout,
     )
@@ -76,6 +78,14 @@ def serve(options: ServeOptions) -> None:
             await _run(suite, stages, options.demo, stop)
 
         run_process("paddock", options.log_level, main)
+
+
+def _serving_cpus(engines: int) -> str:
+    """Say which CPUs the processes answer on where the environment does not."""
+    simulated = os.environ.get("PADDOCK_ENGINE") == "simulated"
+    if "PADDOCK_SERVING_CPUS" in os.environ or simulated or not computes_on_cpu():
+        return ""
+    return format_cpus(serving_cpus(os.sched_getaffinity(0), engines))
 
 
 async def _run(

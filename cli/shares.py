@@ -1,7 +1,7 @@
 """How a machine is divided among processes of one kind."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 _CORES_PER_GATEWAY = 16
@@ -43,3 +43,13 @@ def divide(workers: int, gpus: Sequence[str]) -> list[Share]:
 def gateways_for(cores: int) -> int:
     """Say how many gateways a machine has use for, where each token costs one about 30 us."""
     return max(1, min(cores // _CORES_PER_GATEWAY, _MOST_GATEWAYS))
+
+
+def serving_cpus(cpus: Collection[int], engines: int) -> list[int]:
+    """Say which CPUs are to answer on, where engines compute on CPUs: those that these leave.
+
+    The first ones are left to engines, one for each, and half of all at most, as vLLM itself takes
+    the first; with a single CPU there is nothing to divide, and none is named.
+    """
+    left = min(engines, len(cpus) // 2)
+    return sorted(cpus)[left:] if left else []

@@ -45,6 +45,8 @@ class Suite:
     """What each worker has of this machine."""
     gateways: int = 1
     """Processes that share the port of the REST API."""
+    serving_cpus: str = ""
+    """CPUs that gateways, router and workers answer on; empty: the environment says."""
     drain_delay: str = "0s"
     drain_timeout: str = "30s"
 
@@ -104,7 +106,7 @@ class Suite:
         blob, registry = self._address("blob"), self._address("registry")
         inference = self._address("inference")
         workers = ",".join(self._address(name) for name in self._worker_names)
-        flags = ("--registry", registry, "--worker-addresses", workers)
+        flags = ("--registry", registry, "--worker-addresses", workers, *self._token_path_flags)
         return [
             [self._service("blob", "services.blob", "--store", store)],
             [self._service("registry", "services.registry", "--blob", blob, *self._modelfiles)],
@@ -129,6 +131,10 @@ class Suite:
         return "--log-level", self.log_level, "--drain-timeout", self.drain_timeout
 
     @property
+    def _token_path_flags(self) -> tuple[str, ...]:
+        return ("--serving-cpus", self.serving_cpus) if self.serving_cpus else ()
+
+    @property
     def _modelfiles(self) -> tuple[str, ...]:
         """Let requests name files of this machine, where none but its own users can ask.
 
@@ -151,11 +157,13 @@ class Suite:
     def _worker(self, name: str, share: Share) -> ChildSpec:
         cache = str(self.home / "cache")
         flags = ("--blob", self._address("blob"), "--cache", cache, *share.flags)
+        flags += self._token_path_flags
         spec = self._service(name, "workers", *flags)
         return replace(spec, environment=share.environment)
 
     def _gateway(self, name: str, blob: str, registry: str, inference: str) -> ChildSpec:
         flags: tuple[str, ...] = ("--blob", blob, "--registry", registry, "--inference", inference)
+        flags += self._token_path_flags
         if self.gateways > 1:
             flags += ("--reuse-port",)
         delay = ("--drain-delay", self.drain_delay)

@@ -67,6 +67,9 @@ class Outbox:
         while not self._pending and not self._texts and not self._closed:
             self._wake.clear()
             await self._wake.wait()
+            # Those whose last token has just come end before the event loop's next turn: a
+            # message for both is half the work, and arrives earlier than a second one.
+            await asyncio.sleep(0)
         message, pending, texts = self._message, self._pending, self._texts
         self._message, self._pending, self._texts = sequences_pb2.RunResponse(), {}, {}
         if texts:

@@ -1,5 +1,6 @@
 """The caller's side of a Run call, which carries many sequences."""
 
+import asyncio
 from asyncio import TaskGroup
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,8 @@ class SequenceStream(Generic[C]):
     async def follow(self, call: "grpc.aio.StreamStreamCall[C, sequences_pb2.RunResponse]") -> None:
         """Send commands and deliver what comes, until the peer ends the call.
 
+        Ends go first, and their receivers go on with them, before mere texts.
+
         Raises:
             grpc.aio.AioRpcError: it failed; others, such as InvalidStateError, mean that it has
                 ended just when something was sent.
@@ -71,7 +74,10 @@ class SequenceStream(Generic[C]):
             async with TaskGroup() as group:
                 sending = group.create_task(self._send(call))
                 async for response in call:
-                    self._deliver(response)
+                    if response.updates:
+                        self._deliver_updates(response)
+                        await asyncio.sleep(0)
+                    self._deliver_texts(response)
                 sending.cancel()
         finally:
             call.cancel()
@@ -86,15 +92,17 @@ class SequenceStream(Generic[C]):
         """Let the peer know, once it has been told everything, that nothing more is asked for."""
         self._commands.close()
 
-    def _deliver(self, response: sequences_pb2.RunResponse) -> None:
+    def _deliver_updates(self, response: sequences_pb2.RunResponse) -> None:
+        for update in response.updates:
+            if receiver := self._receivers.get(update.sequence):
+                receiver.deliver(update)
+
+    def _deliver_texts(self, response: sequences_pb2.RunResponse) -> None:
         receivers = self._receivers
         texts = zip(response.sequences, response.contents, response.tokens, strict=True)
         for sequence, content, token in texts:
             if receiver := receivers.get(sequence):
                 receiver.deliver_text(content, token)
-        for update in response.updates:
-            if receiver := receivers.get(update.sequence):
-                receiver.deliver(update)
 
     async def _send(self, call: "grpc.aio.StreamStreamCall[C, sequences_pb2.RunResponse]") -> None:
         while (commands := await self._commands.take()) is not None:

@@ -18,6 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from common.cpus import CpuList
 from common.durations import SECOND, parse_duration
 from common.errors import InvalidRequest
 
@@ -84,6 +85,13 @@ class ServiceSettings(Settings):
 
     metrics: str = ""
     """Address at which Prometheus finds this process's metrics: host:port; empty: none."""
+
+
+class TokenPathSettings(Settings):
+    """What the processes share that pass tokens on."""
+
+    serving_cpus: CpuList = ""
+    """CPUs to answer on, such as 0-2,5, where engines compute on others; empty: all there are."""
 
 
 S = TypeVar("S", bound=Settings)

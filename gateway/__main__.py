@@ -3,6 +3,7 @@
 import asyncio
 import sys
 
+from common.cpus import answer_on
 from common.process import run_process
 from common.settings import read_settings
 from gateway.server import Gateway
@@ -19,6 +20,7 @@ def main() -> None:
             await gateway.start()
         except OSError as error:
             sys.exit(f"gateway: cannot listen on {settings.host}: {error.strerror}")
+        answer_on(settings.serving_cpus)
         await stop.wait()
         await gateway.stop()
 

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from common.errors import InvalidRequest
 from common.hosts import HostAddress
-from common.settings import Duration, Settings
+from common.settings import Duration, TokenPathSettings
 
 MIB = 1024 * 1024
 
@@ -23,7 +23,7 @@ def _check_host(text: str) -> str:
 Host = Annotated[str, AfterValidator(_check_host)]
 
 
-class GatewaySettings(Settings):
+class GatewaySettings(TokenPathSettings):
     """Flags and variables of `python -m gateway`."""
 
     host: Host = "127.0.0.1:11434"

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from common.cpus import answer_on
 from common.metrics import metrics_served
 from common.process import run_process
 from common.rpc import open_channel
@@ -65,7 +66,7 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
                     upkeep.create_task(models.expire_for_ever()),
                     upkeep.create_task(pruning.prune_for_ever(_PRUNING_SECONDS)),
                 ]
-                await _serve(server, stop)
+                await _serve(server, settings, stop)
                 await models.drain(seconds(settings.drain_timeout))
                 await servicer.finish(_LAST_UPDATES_SECONDS)
                 await server.stop(_LAST_CALLS_SECONDS)
@@ -106,8 +107,9 @@ async def _listen(server: Server, settings: WorkerSettings, servicer: WorkerServ
     await server.start(settings.listen, service, probes=settings.probes)
 
 
-async def _serve(server: Server, stop: asyncio.Event) -> None:
+async def _serve(server: Server, settings: WorkerSettings, stop: asyncio.Event) -> None:
     await server.set_serving(True)
+    answer_on(settings.serving_cpus)
     await stop.wait()
     await server.set_serving(False)
 

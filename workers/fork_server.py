@@ -10,11 +10,13 @@ import gc
 import logging
 import os
 
+from common.cpus import run_on_all
 from workers.lifeline import end_forks, end_with
 from workers.vllm_environment import WORKER_VARIABLE
 
 end_with(int(os.environ[WORKER_VARIABLE]))
 end_forks()
+run_on_all()
 
 logging.getLogger("vllm").setLevel(os.environ.get("VLLM_LOGGING_LEVEL", "INFO"))
 

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from common.durations import parse_keep_alive
 from common.errors import InvalidRequest
-from common.settings import Duration, ServiceSettings, seconds
+from common.settings import Duration, ServiceSettings, TokenPathSettings, seconds
 from workers.download.settings import DownloadLimits
 from workers.images import ImageLimits
 from workers.parallelism import Parallelism
@@ -25,7 +25,7 @@ def _check_keep_alive(text: str) -> str:
     return text
 
 
-class WorkerSettings(ServiceSettings):
+class WorkerSettings(ServiceSettings, TokenPathSettings):
     """Flags and variables of `python -m workers`."""
 
     listen: str = "127.0.0.1:50061"

@@ -156,7 +156,8 @@ class Outputs:
             while True:
                 step = await self._llm.engine_core.get_output_async()
                 self.statistics = step.scheduler_stats or self.statistics
-                for output in step.outputs:
+                # The youngest first, which vLLM has last: what they wait for is their first token.
+                for output in reversed(step.outputs):
                     if run := self._runs.get(output.request_id):
                         run.put(output, step.timestamp)
                         if output.finish_reason is not None:

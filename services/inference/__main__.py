@@ -2,6 +2,7 @@
 
 import asyncio
 
+from common.cpus import answer_on
 from common.metrics import metrics_served
 from common.process import run_process
 from common.rpc import open_channel
@@ -59,6 +60,7 @@ async def serve(settings: InferenceSettings, stop: asyncio.Event) -> None:
                 group.create_task(admission.follow(fleet.change)),
             ]
             await server.set_serving(True)
+            answer_on(settings.serving_cpus)
             await stop.wait()
             await server.set_serving(False)
             await asyncio.sleep(seconds(settings.drain_delay))

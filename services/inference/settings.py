@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from common.settings import Duration, ServiceSettings
+from common.settings import Duration, ServiceSettings, TokenPathSettings
 
 
-class InferenceSettings(ServiceSettings):
+class InferenceSettings(ServiceSettings, TokenPathSettings):
     """Flags and variables of `python -m services.inference`."""
 
     listen: str = "127.0.0.1:50053"

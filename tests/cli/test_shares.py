@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.shares import Share, divide
+from cli.shares import Share, divide, serving_cpus
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,20 @@ from cli.shares import Share, divide
 )
 def test_divide(workers: int, gpus: list[str], shares: list[Share]) -> None:
     assert divide(workers, gpus) == shares
+
+
+@pytest.mark.parametrize(
+    ("cpus", "engines", "serving"),
+    [
+        ({0}, 1, []),
+        ({0, 1}, 1, [1]),
+        ({0, 1}, 4, [1]),
+        ({2, 4, 6}, 1, [4, 6]),
+        (set(range(8)), 1, [1, 2, 3, 4, 5, 6, 7]),
+        (set(range(8)), 16, [4, 5, 6, 7]),
+    ],
+)
+def test_each_engine_has_a_cpu_that_nobody_answers_on(
+    cpus: set[int], engines: int, serving: list[int]
+) -> None:
+    assert serving_cpus(cpus, engines) == serving

@@ -111,6 +111,13 @@ def test_gateways_by_the_cores(cores: int, gateways: int) -> None:
     assert gateways_for(cores) == gateways
 
 
+def test_those_that_pass_tokens_on_are_told_their_cpus(tmp_path: Path) -> None:
+    suite = replace(make_suite(tmp_path, workers=2), serving_cpus="0,1")
+    stages = [spec for stage in suite.stages() for spec in stage]
+    told = {spec.name for spec in stages if flags_of(spec).get("--serving-cpus") == "0,1"}
+    assert told == {"gateway", "inference", "worker-1", "worker-2"}
+
+
 def test_workers_with_gpus_of_their_own_see_no_other(tmp_path: Path) -> None:
     suite = replace(make_suite(tmp_path), shares=divide(2, ["0", "1"]))
     workers = processes(suite, "worker")

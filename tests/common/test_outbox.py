@@ -104,3 +104,22 @@ async def test_each_sequence_is_in_one_place() -> None:
     outbox.discard(5)
     outbox.close()
     assert await outbox.take() is None
+
+
+async def test_an_end_goes_with_the_last_token_before_it() -> None:
+    outbox = Outbox()
+    last_token = asyncio.Event()
+
+    async def run() -> None:
+        await last_token.wait()
+        outbox.update(1).completed.reason = generation_pb2.FINISH_REASON_STOP
+
+    taking, running = asyncio.create_task(outbox.take()), asyncio.create_task(run())
+    await asyncio.sleep(0)
+    outbox.add_text(1, "the", 7)
+    last_token.set()
+    message = await taking
+    assert message
+    (update,) = message.updates
+    assert (update.delta.content, update.WhichOneof("end")) == ("the", "completed")
+    await running

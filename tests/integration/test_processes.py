@@ -23,6 +23,17 @@ def test_the_suite_is_five_kinds_of_processes(own: Suite) -> None:
     assert set(own.kinds()) == set(KINDS.values())
 
 
+def test_an_engine_has_a_cpu_that_nobody_answers_on(own: Suite) -> None:
+    assert own.client.generate("demo", "Hello").done
+    everywhere = sorted(os.sched_getaffinity(0))
+    beside = everywhere[1:] or everywhere
+    for kind in ("gateway", "inference", "worker"):
+        assert own.kinds()[kind].cpu_affinity() == beside
+    engines = own.kinds()["worker"].children(recursive=True)
+    assert engines
+    assert [it.cpu_affinity() for it in engines] == [everywhere] * len(engines)
+
+
 def test_two_suites_stand_side_by_side(suite: Suite, own: Suite) -> None:
     own.client.copy("demo", "only-here")
     assert "only-here:latest" in {model.model for model in own.client.list().models}

@@ -8,6 +8,7 @@ import sys
 
 import uvloop
 
+from common.cpus import run_on_all
 from common.errors import Internal, PaddockError
 from common.process import configure_logging, watch_lifeline
 from common.rpc import open_channel
@@ -45,6 +46,7 @@ def _say(**words: object) -> None:
 def main() -> None:
     """Do the job, say how it ended, and end at once: threads may still be reading."""
     configure_logging("download", "INFO")
+    run_on_all()
     job: Job = pickle.load(sys.stdin.buffer)
     watch_lifeline(sys.stdin.fileno())
     try:

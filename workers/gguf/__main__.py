@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from common.cpus import run_on_all
 from common.errors import InvalidModel, LoadFailed, PaddockError
 from workers.gguf.memory import LIMIT, limit_memory
 
@@ -28,6 +29,7 @@ def main() -> None:
     """Do what the arguments say."""
     arguments = _arguments()
     _end_with_parent(arguments.parent)
+    run_on_all()
     os.nice(_NICENESS)
     limit_memory()
     try:
