@@ -28,7 +28,6 @@ from bench.closed_loop import Load, Measured, run_load
 from bench.cluster import answers
 from bench.execution import Execution
 from bench.load import Answered
-from bench.placement import FIRST_CPU, beside_an_engine
 from bench.processes import Tree, Usage
 from bench.wire import Target, connect
 from cli.demo import install_demo
@@ -43,7 +42,7 @@ _STOP_SECONDS = 20.0
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     # As vLLM itself places it on a machine of two CPUs.
-    "VLLM_CPU_OMP_THREADS_BIND": str(FIRST_CPU),
+    "VLLM_CPU_OMP_THREADS_BIND": str(min(os.sched_getaffinity(0))),
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
 }
@@ -89,8 +88,7 @@ class Server(Contestant):
 
     def run(self, load: Load) -> tuple[Measured, Usage]:
         """Put a load on it."""
-        with beside_an_engine():
-            return uvloop.run(self._run(load))
+        return uvloop.run(self._run(load))
 
     async def _run(self, load: Load) -> tuple[Measured, Usage]:
         clients = [await connect(self._target) for _ in range(load.streams)]
@@ -211,13 +209,24 @@ def started(
     try:
         yield process
     finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
-        process.kill()
-        process.wait()
+        _end(process)
         os.close(lifeline)
         os.close(held_end)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process, and what it has left: vLLM's engine goes on without the one it is of."""
+    below: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        below = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_STOP_SECONDS)
+    process.kill()
+    process.wait()
+    for each in below:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
 
 
 def _wait(process: subprocess.Popen[str], log: Path, url: str) -> None:
