@@ -50,12 +50,14 @@ async def main(folder: str, execution: str) -> None:
         )
         asked, first, tokens, records = time.monotonic(), 0.0, 0, 0
         async for output in engine.generate(prompt(number), parameters, str(number)):
-            first = first or time.monotonic()
+            if output.outputs[0].text and not first:
+                first = time.monotonic()
             tokens += len(output.outputs[0].token_ids)
             records += 1
         if tokens != length:
             raise RuntimeError(f"an answer has {tokens} tokens and not {length}")
-        return Answered(asked, first, time.monotonic(), tokens, "", records)
+        ended = time.monotonic()
+        return Answered(asked, first or ended, ended, tokens, "", records)
 
     tree = Tree(psutil.Process(), own="front and clients")
     print("ready", flush=True)

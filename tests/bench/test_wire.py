@@ -74,6 +74,15 @@ async def test_the_head_alone_is_no_first_token() -> None:
         assert answer.waited > 0.02
 
 
+@pytest.mark.parametrize("name", ["response", "text"])
+async def test_a_record_without_text_is_no_first_token(name: str) -> None:
+    empty, told = (chunk(b'{"%b": "%b"}\n' % (name.encode(), text)) for text in (b"", b"0"))
+    async with answering([_HEAD, empty, empty, told, *_RECORDS[1:]]) as client:
+        answer = await client.ask(target(), 0, 2)
+        assert answer.waited > 0.02
+        assert answer.first < answer.ended
+
+
 async def test_an_answer_of_another_length_is_an_error() -> None:
     async with answering([_HEAD, *_RECORDS]) as client:
         with pytest.raises(RuntimeError, match="not 3 tokens long"):
