@@ -11,7 +11,7 @@ never touched. A blob's modification time says when it was last wanted.
 import errno
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -59,6 +59,7 @@ class FolderStore(Store):
             (self._uploads / _DELETING).touch()  # on a full disk it could not be made
         with self.begin_upload():
             pass
+        self._manifests.find_out_about_times()
 
     @store_errors()
     def begin_upload(
@@ -175,6 +176,11 @@ class FolderStore(Store):
 
     def list_manifests(self) -> Iterator[Manifest]:
         """Read the files that lie as deep as a name has parts, each once while it is the same."""
+        with store_errors():
+            yield from self._manifests.read_all(anew=True)
+
+    def known_manifests(self) -> Iterable[Manifest]:
+        """List folders alone whose times say that something in them has changed."""
         with store_errors():
             yield from self._manifests.read_all()
 

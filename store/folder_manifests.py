@@ -1,9 +1,11 @@
 """The manifests of a folder store, and the folders that they make and leave behind."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from common.errors import InvalidName, ModelNotFound
 from common.names import ModelName
@@ -12,6 +14,8 @@ from store.folder_scan import FolderScan, Version, names_like, version_of
 from store.folder_upload import new_upload_path
 from store.interface import Manifest
 from store.seen_manifests import SeenManifests
+
+logger = logging.getLogger(__name__)
 
 _LEVELS = 4  # host, namespace, model, tag
 _LONGEST_FILE_NAME = 255
@@ -32,6 +36,7 @@ class FolderManifests:
         self._uploads = uploads
         self._clock = clock
         self._scan = FolderScan(clock)
+        self._trusts_times = True
         self._seen: SeenManifests[Version] = SeenManifests()
 
     def read(self, name: ModelName) -> Manifest:
@@ -68,12 +73,25 @@ class FolderManifests:
             except OSError:  # in use, or another delete was faster
                 return
 
-    def read_all(self) -> Iterator[Manifest]:
-        """Give all manifests, one at a time, and read those that are new or have changed."""
+    def find_out_about_times(self) -> None:
+        """Try whether folders get another time here when something is made in them."""
+        with TemporaryDirectory(prefix=".times-", dir=self._uploads) as folder:
+            os.utime(folder, ns=(0, 0))
+            (Path(folder) / "made").touch()
+            self._trusts_times = os.stat(folder).st_mtime_ns != 0  # noqa: PTH116
+        if not self._trusts_times:
+            logger.warning("%s: folders keep their times: each list reads them all", self._root)
+
+    def read_all(self, *, anew: bool = False) -> Iterator[Manifest]:
+        """Give all manifests, one at a time, and read those that are new or have changed.
+
+        `anew`: look for them in every folder, also where its times say that nothing changed.
+        """
+        anew = anew or not self._trusts_times
         now = self._clock()
         seen: SeenManifests[Version] = SeenManifests()
         root = str(self._root)
-        for path in self._scan.files(root, _LEVELS):
+        for path in self._scan.files(root, _LEVELS, anew=anew):
             try:
                 yield self._current(f"{root}/{path}", path, now, seen)
             except (InvalidName, *_ABSENT, ModelNotFound):  # foreign, or deleted meanwhile

@@ -27,18 +27,30 @@ class Version(NamedTuple):
         return now - self.changed_at > _SETTLED
 
 
+def version_of(path: str, status: os.stat_result) -> Version:
+    """Tell the version of a file or folder from its status."""
+    return Version(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
 class FolderScan:
     """Remembers the entries of folders for as long as they stay the same."""
 
-    def __init__(self, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], int],
+        folder_version: Callable[[str, os.stat_result], Version] = version_of,
+    ) -> None:
         self._clock = clock
+        self._folder_version = folder_version
         self._entries: dict[Version, tuple[str, ...]] = {}
 
-    def files(self, root: str, levels: int) -> Iterator[str]:
+    def files(self, root: str, levels: int, *, anew: bool = False) -> Iterator[str]:
         """Find the paths of files that lie exactly `levels` deep, below the root.
 
-        A folder that cannot be read raises.
+        `anew`: list every folder, whatever its times say. A folder that cannot be read raises.
         """
+        if anew:
+            self._entries = {}
         now = self._clock()
         seen: dict[Version, tuple[str, ...]] = {}
         folders = [""]
@@ -59,21 +71,21 @@ class FolderScan:
         """Give the names of the folders in a folder, or of its files."""
         try:
             # A path as an object would cost more than the call.
-            version = version_of(folder, os.stat(folder))  # noqa: PTH116
+            version = self._folder_version(folder, os.stat(folder))  # noqa: PTH116
             names = self._entries.get(version)
             if names is None:
                 with os.scandir(folder) as entries:
-                    names = tuple(each.name for each in entries if each.is_dir() == of_folders)
+                    found = list(entries)
+                names = tuple(each.name for each in found if each.is_dir() == of_folders)
+                # Where a link leads may come and go without a trace here.
+                stays = not any(each.is_symlink() for each in found)
+            else:
+                stays = True
         except FileNotFoundError:
             return ()
-        if version.is_settled(now):
+        if stays and version.is_settled(now):
             seen[version] = names
         return names
-
-
-def version_of(path: str, status: os.stat_result) -> Version:
-    """Tell the version of a file or folder from its status."""
-    return Version(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def names_like(root: str, parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -96,8 +96,8 @@ class Bucket:
         )
 
     def copy(self, source: str, target: str) -> None:
-        """Have S3 copy an object, at Amazon one of 5 GiB at most."""
-        self.client.copy_object(
+        """Have S3 copy an object, at Amazon one of 5 GiB at most; wait as long as that takes."""
+        self.connection.patient_client.copy_object(
             Bucket=self.name,
             Key=self.key(target),
             CopySource={"Bucket": self.name, "Key": self.key(source)},

@@ -26,6 +26,7 @@ _CONNECT_TIMEOUT = 5  # seconds
 _READ_TIMEOUT = 60
 _ATTEMPTS = 4  # with exponential backoff between them
 _HASTY_TIMEOUT = 10  # seconds
+_PATIENT_TIMEOUT = 3600
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 
 
@@ -36,6 +37,9 @@ class Connection:
     client: "S3Client"
     hasty_client: "S3Client"
     """One that tries once and gives up within seconds, for what must not happen late."""
+
+    patient_client: "S3Client"
+    """One that asks once and waits long, for what the server is busy with and need not repeat."""
 
     credentials: Credentials
 
@@ -69,8 +73,12 @@ def connect(connections: int) -> Connection:
         addressing = Config(s3={"addressing_style": "virtual" if is_amazon else "path"})
         config = config.merge(addressing)
         client = session.client("s3", config=config)
-    hasty = Config(read_timeout=_HASTY_TIMEOUT, retries={"total_max_attempts": 1})
-    return Connection(client, session.client("s3", config=config.merge(hasty)), credentials)
+    once = Config(retries={"total_max_attempts": 1})
+    hasty, patient = (
+        session.client("s3", config=config.merge(once).merge(Config(read_timeout=timeout)))
+        for timeout in (_HASTY_TIMEOUT, _PATIENT_TIMEOUT)
+    )
+    return Connection(client, hasty, patient, credentials)
 
 
 def _parse_time(text: Any) -> datetime:

@@ -40,6 +40,7 @@ _NOT_IMPLEMENTED = 501
 _RANGE_NOT_SATISFIABLE = 416
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 _UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed"})
+_UNKNOWN_OPERATION = (405, 501)
 _INVALID_PARTS = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall"})
 
 _WRONG_SETTINGS = {
@@ -83,8 +84,9 @@ def is_invalid_part(error: ClientError) -> bool:
 
 
 def is_unsupported(error: ClientError) -> bool:
-    """Tell whether the server does not know the operation at all."""
-    return code_of(error) in _UNSUPPORTED
+    """Tell whether the server does not know the operation at all, with or without S3's words."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status in _UNKNOWN_OPERATION or code_of(error) in _UNSUPPORTED
 
 
 def is_failure_of_the_server(error: ClientError) -> bool:

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from botocore.exceptions import ClientError
 
@@ -15,6 +15,8 @@ from store.s3_upload import UNNAMED_PREFIX, is_unnamed
 
 logger = logging.getLogger(__name__)
 
+# After so long nobody goes on with an upload, whether or not this process has seen it before.
+_LONGEST_UPLOAD = timedelta(days=1)
 _BLOB = re.compile(r"blobs/sha256-[0-9a-f]{64}")
 
 
@@ -24,6 +26,7 @@ class Leftovers:
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
         self._states = KeptStates(bucket)
+        self._found_at: dict[str, datetime] = {}  # unnamed objects, when they first were
 
     def remove(self, idle_since: datetime) -> int:
         """Remove those that nothing was added to after the given time; give their number."""
@@ -71,11 +74,23 @@ class Leftovers:
                 yield state.upload_id
 
     def _remove_unnamed(self, idle_since: datetime) -> int:
+        """Remove what was joined and never got its name.
+
+        At Amazon an object of parts has the time when its upload began, and it may be being
+        copied. So what counts is when it was first found here, unless it is much older.
+        """
+        now = datetime.now(UTC)
+        unnamed = [it for it in self._bucket.list(UNNAMED_PREFIX) if is_unnamed(it.path)]
+        self._found_at = {it.path: self._found_at.get(it.path, now) for it in unnamed}
         idle = [
-            entry
-            for entry in self._bucket.list(UNNAMED_PREFIX)
-            if is_unnamed(entry.path) and entry.modified_at <= idle_since
+            entry.path
+            for entry in unnamed
+            if entry.modified_at <= idle_since
+            and (
+                self._found_at[entry.path] <= idle_since
+                or entry.modified_at <= idle_since - _LONGEST_UPLOAD
+            )
         ]
-        for entry in idle:
-            self._bucket.delete(entry.path)
+        for path in idle:
+            self._bucket.delete(path)
         return len(idle)

@@ -2,8 +2,9 @@
 
 import logging
 import re
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -12,7 +13,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from common.errors import StoreFailed
 from store.s3_bucket import Bucket
-from store.s3_errors import is_aborted, is_failure_of_the_server, s3_errors
+from store.s3_errors import (
+    is_aborted,
+    is_failure_of_the_server,
+    is_invalid_part,
+    s3_errors,
+)
 from store.s3_multipart import Multipart, PartSenders, PartsNotCopied
 from store.s3_parts import growing_part_size, part_size_for, ranges
 from store.s3_wanted import WantedBlobs, blob_path
@@ -36,6 +42,9 @@ class Transfers:
 
     copied_part_size: int
     """Bytes that S3 is asked to copy at a time."""
+
+    pauses: Sequence[float] = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
+    """Seconds before each look for what was asked for, where the answer was lost."""
 
 
 def is_unnamed(path: str) -> bool:
@@ -141,12 +150,25 @@ class S3Upload(Upload):
             may_be_done = is_aborted(error) or is_failure_of_the_server(error)
             if not may_be_done or not self._is_stored(path):
                 raise
+        except BotoCoreError:
+            if not self._comes(path):
+                raise
 
     def _copy(self, source: str, digest: str) -> None:
+        target = blob_path(digest)
         try:
-            self._copy_parts(source, blob_path(digest))
+            self._copy_parts(source, target)
+            return
         except PartsNotCopied:
-            self._bucket.copy(source, blob_path(digest))
+            pass
+        except ClientError as error:
+            if not is_invalid_part(error):  # what copies a whole object in place of a part
+                raise
+        try:
+            self._bucket.copy(source, target)
+        except BotoCoreError:
+            if not self._comes(target):
+                raise
 
     def _copy_parts(self, source: str, target: str) -> None:
         multipart = Multipart.begin(self._bucket, target, self._transfers.senders)
@@ -163,6 +185,14 @@ class S3Upload(Upload):
     def _is_stored(self, path: str) -> bool:
         found = self._bucket.find(path)
         return found is not None and found.size == self._size
+
+    def _comes(self, path: str) -> bool:
+        """Look for what the server may still be at, though its answer was lost."""
+        for pause in self._transfers.pauses:
+            time.sleep(pause)
+            if self._is_stored(path):
+                return True
+        return False
 
     def _check_size(self, digest: str) -> None:
         if not self._is_stored(blob_path(digest)):

@@ -32,7 +32,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from common.errors import BlobNotFound, InvalidModel, ModelNotFound
+from common.errors import BlobNotFound, InvalidModel, ModelNotFound, StoreFailed
 from common.names import ModelName
 from services.blob.manifest import named_blobs
 from services.blob.wanted import named_among, wanted
@@ -91,9 +91,7 @@ class Collector:
     def collect_all(self) -> Collected:
         """Remove all that is garbage: blobs, derived manifests, uploads that came to nothing."""
         horizon = datetime.now(UTC) - self._grace
-        uploads = self._store.abort_uploads(horizon)
-        if uploads:
-            logger.info("removed %d unfinished uploads", uploads)
+        uploads = self._abort_uploads(horizon)
         blobs = list(self._store.list_blobs())
         young = {blob.digest for blob in blobs if blob.modified_at > horizon}
         try:
@@ -125,6 +123,17 @@ class Collector:
         except InvalidModel as error:
             return replace(_prevented(error), deleted=tuple(deleted))
         return _logged(Collected(tuple(deleted)))
+
+    def _abort_uploads(self, idle_since: datetime) -> int:
+        """Remove unfinished uploads; where the store cannot, blobs are collected all the same."""
+        try:
+            uploads = self._store.abort_uploads(idle_since)
+        except StoreFailed as error:
+            logger.error("unfinished uploads stay: %s", error.message)
+            return 0
+        if uploads:
+            logger.info("removed %d unfinished uploads", uploads)
+        return uploads
 
     def _portions(self, blobs: list[Blob]) -> Iterator[list[Blob]]:
         """Choose blobs to be announced together."""

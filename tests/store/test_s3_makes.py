@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -159,7 +159,13 @@ def test_a_failure_to_join_parts_that_may_be_none(
 
 @pytest.mark.parametrize(
     "answer_to_a_copy",
-    [failure(501, "NotImplemented"), failure(405, "MethodNotAllowed"), PART_SENT],
+    [
+        failure(501, "NotImplemented"),
+        failure(405, "MethodNotAllowed"),
+        Answer(501),
+        Answer(405, b"<html>Not allowed<br></html>"),
+        PART_SENT,
+    ],
 )
 def test_where_parts_cannot_be_copied_the_object_is(
     open_scripted: OpenScripted, answer_to_a_copy: Answer
@@ -189,16 +195,95 @@ def test_where_parts_cannot_be_copied_the_object_is(
     assert {is_of_a_blob(Request("", path, {})) for path in deleted} == {True, False}
 
 
-def test_a_server_may_have_no_words_for_unfinished_uploads(open_scripted: OpenScripted) -> None:
+def test_where_a_copied_part_is_none_the_object_is_copied(open_scripted: OpenScripted) -> None:
+    """Some servers take the request for one to copy a whole object."""
+    copied: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        if request.method == "POST":
+            if "uploads" in request.query:
+                return started()
+            joined = Answer(body=b"<CompleteMultipartUploadResult/>")
+            return failure(400, "InvalidPart") if is_of_a_blob(request) else joined
+        if request.method == "HEAD":
+            return STORED if copied and is_of_a_blob(request) else Answer(404)
+        if request.method == "PUT" and is_of_a_blob(request):
+            if "partNumber" not in request.query:
+                copied.append(request.path)
+            tag = b"<ETag>&quot;e&quot;</ETag>"
+            return Answer(body=b"<CopyObjectResult>%b</CopyObjectResult>" % tag)
+        return PART_SENT
+
+    store, _ = open_scripted(answer)
+    with store.begin_upload() as upload:
+        upload.write(SEVERAL_PARTS)
+        assert upload.commit() == (SEVERAL_PARTS_DIGEST, len(SEVERAL_PARTS))
+    assert len(copied) == 1
+
+
+def test_parts_that_were_joined_by_a_lost_answer(open_scripted: OpenScripted) -> None:
+    """Each time the connection breaks before the answer; a moment later the blob is there."""
+    looks: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        if request.method == "POST":
+            if "uploads" in request.query:
+                return started()
+            raise ConnectionResetError
+        if request.method == "HEAD":
+            looks.append(request.path)
+            return STORED if len(looks) > 2 else Answer(404)
+        return PART_SENT
+
+    store, _ = open_scripted(answer)
+    with store.begin_upload(SEVERAL_PARTS_DIGEST, len(SEVERAL_PARTS)) as upload:
+        upload.write(SEVERAL_PARTS)
+        assert upload.commit() == (SEVERAL_PARTS_DIGEST, len(SEVERAL_PARTS))
+
+
+@pytest.mark.parametrize(
+    ("age", "removed"), [(timedelta(hours=2), (0, 1)), (timedelta(days=2), (1, 0))]
+)
+def test_what_may_be_being_copied_stays(
+    open_scripted: OpenScripted, age: timedelta, removed: tuple[int, int]
+) -> None:
+    """An object of parts may have the time when its upload began."""
+    unnamed = f"team+one/uploads/upload-{32 * '0'}"
+    began = (datetime.now(UTC) - age).strftime("%Y-%m-%dT%H:%M:%S.000Z").encode()
+
+    def answer(request: Request) -> Answer:
+        deleted = any(each.method == "DELETE" for each in server.requests)
+        if "list-type" in request.query and unnamed.startswith(request.query["prefix"]):
+            page = listing() if deleted else listing(unnamed)
+            return Answer(body=page.body.replace(b"2026-01-06T12:00:00.000Z", began))
+        if "uploads" in request.query:
+            return Answer(body=b"<ListMultipartUploadsResult/>")
+        return listing() if request.method == "GET" else Answer(204)
+
+    store, server = open_scripted(answer)
+    first = store.abort_uploads(datetime.now(UTC) - timedelta(hours=1))
+    assert (first, store.abort_uploads(datetime.now(UTC))) == removed
+
+
+@pytest.mark.parametrize(
+    ("no_list", "no_abort"),
+    [
+        (failure(501, "NotImplemented"), failure(405, "MethodNotAllowed")),
+        (Answer(501), Answer(405, b"<html>Not allowed<br></html>")),
+    ],
+)
+def test_a_server_may_have_no_words_for_unfinished_uploads(
+    open_scripted: OpenScripted, no_list: Answer, no_abort: Answer
+) -> None:
     """It neither lists nor aborts them: a broken one begins anew, and its parts stay."""
     kept = f"team+one/uploads/kept-{DIGEST.removeprefix('sha256:')}-{64 * MIB}"
     state = b'{"upload_id": "u", "part_size": 16777216, "etags": ["e"], "sha256": ""}'
 
     def answer(request: Request) -> Answer:
         if "uploads" in request.query:
-            return failure(501, "NotImplemented")
+            return no_list
         if "uploadId" in request.query:
-            return failure(405, "MethodNotAllowed")
+            return no_abort
         if "list-type" in request.query:
             return listing(kept) if kept.startswith(request.query["prefix"]) else listing()
         if request.method == "DELETE":

@@ -9,7 +9,7 @@ import pytest
 
 from common.derived import derived_name
 from common.digests import hex_digits
-from common.errors import InvalidRequest
+from common.errors import InvalidRequest, StoreFailed
 from common.names import ModelName
 from common.rpc import rpc_errors
 from protos.paddock.v1 import blob_pb2
@@ -123,6 +123,24 @@ async def test_idle_uploads_go_and_running_ones_stay(store: FolderStore) -> None
     with store.begin_upload():
         Collector(store, timedelta(0)).collect_all()
         assert store.abort_uploads(datetime.now(UTC)) == 0
+
+
+class NoUploads(FolderStore):
+    """A store that cannot tell of unfinished uploads."""
+
+    def abort_uploads(self, idle_since: datetime) -> int:
+        raise StoreFailed("the store cannot be used: S3 refuses a request: AccessDenied")
+
+
+def test_blobs_are_collected_where_uploads_cannot_be(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = NoUploads(root)
+    store.check()
+    digest = put_in(store, root, b"x", hours=2)
+    collected = Collector(store, timedelta(hours=1)).collect_all()
+    assert [blob.digest for blob in collected.deleted] == [digest]
+    assert "unfinished uploads stay" in caplog.text
 
 
 def put_in(store: FolderStore, root: Path, content: bytes, hours: float) -> str:
