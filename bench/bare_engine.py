@@ -50,7 +50,7 @@ async def main(folder: str, execution: str) -> None:
         )
         asked, first, tokens, records = time.monotonic(), 0.0, 0, 0
         async for output in engine.generate(prompt(number), parameters, str(number)):
-            if output.outputs[0].text and not first:
+            if not first and output.outputs[0].text.strip():
                 first = time.monotonic()
             tokens += len(output.outputs[0].token_ids)
             records += 1

@@ -19,8 +19,9 @@ from bench.load import Answered
 _END_OF_HEAD = b"\r\n\r\n"
 _END_OF_ANSWER = b"\r\n0\r\n\r\n"  # the last chunk; JSON has its line ends escaped
 _END_OF_RECORD = b"}\n"  # of a JSON line, and of an event
-# Empty ones come before it: a tokenizer that splits at spaces has no text for a first token yet.
-_FIRST_TEXT = re.compile(rb'"(?:response|text)":\s*"[^"]')
+# The first that can be seen. The model begins with a space, which Paddock keeps until the next
+# token tells that no thought begins there.
+_FIRST_TEXT = re.compile(rb'"(?:response|text)":\s*" *[^" ]')
 _TAIL = 2048  # bytes that hold the last record
 
 

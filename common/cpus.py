@@ -72,6 +72,8 @@ def answer_on(listed: str) -> None:
         _place(cpus, os.SCHED_BATCH)
     except OSError as error:
         logger.warning("cannot keep to the CPUs %s: %s", listed, error.strerror)
+        with suppress(OSError):  # a sandbox may allow one half of it
+            _place(before, os.SCHED_OTHER)
         return
     os.environ[_ALL_VARIABLE] = format_cpus(before)
 

@@ -75,9 +75,12 @@ async def test_the_head_alone_is_no_first_token() -> None:
 
 
 @pytest.mark.parametrize("name", ["response", "text"])
-async def test_a_record_without_text_is_no_first_token(name: str) -> None:
-    empty, told = (chunk(b'{"%b": "%b"}\n' % (name.encode(), text)) for text in (b"", b"0"))
-    async with answering([_HEAD, empty, empty, told, *_RECORDS[1:]]) as client:
+@pytest.mark.parametrize("first", [b"0", b" 0"])
+async def test_what_cannot_be_seen_is_no_first_token(name: str, first: bytes) -> None:
+    empty, space, told = (
+        chunk(b'{"%b": "%b"}\n' % (name.encode(), text)) for text in (b"", b" ", first)
+    )
+    async with answering([_HEAD, empty, space, told, *_RECORDS[1:]]) as client:
         answer = await client.ask(target(), 0, 2)
         assert answer.waited > 0.02
         assert answer.first < answer.ended
