@@ -28,6 +28,7 @@ from bench.closed_loop import Load, Measured, run_load
 from bench.cluster import answers
 from bench.execution import Execution
 from bench.load import Answered
+from bench.placement import ENGINE_CPU, beside_the_engine
 from bench.processes import Tree, Usage
 from bench.wire import Target, connect
 from cli.demo import install_demo
@@ -42,7 +43,7 @@ _STOP_SECONDS = 20.0
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     # As vLLM itself places it on a machine of two CPUs.
-    "VLLM_CPU_OMP_THREADS_BIND": str(min(os.sched_getaffinity(0))),
+    "VLLM_CPU_OMP_THREADS_BIND": str(ENGINE_CPU),
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
 }
@@ -88,7 +89,8 @@ class Server(Contestant):
 
     def run(self, load: Load) -> tuple[Measured, Usage]:
         """Put a load on it."""
-        return uvloop.run(self._run(load))
+        with beside_the_engine():
+            return uvloop.run(self._run(load))
 
     async def _run(self, load: Load) -> tuple[Measured, Usage]:
         clients = [await connect(self._target) for _ in range(load.streams)]
