@@ -1,11 +1,11 @@
 """A SHA-256 of bytes that follow those of a file."""
 
-import errno
 import hashlib
 import os
 from threading import Event
 
-from common.errors import Canceled
+from common.errors import Canceled, StoreFailed
+from store.files import store_errors
 from store.upload import Bytes
 
 _CHUNK_SIZE = 4 * 1024 * 1024
@@ -33,7 +33,7 @@ class PrefixHash:
 
         Raises:
             Canceled: it was interrupted.
-            OSError: the file cannot be read.
+            StoreFailed: the file cannot be read.
         """
         self._catch_up()
         self._hash.update(data)
@@ -43,6 +43,7 @@ class PrefixHash:
         self._catch_up()
         return self._hash.hexdigest()
 
+    @store_errors()
     def _catch_up(self) -> None:
         while self._read < self._length:
             if self._interrupted.is_set():
@@ -50,6 +51,6 @@ class PrefixHash:
             wanted = min(_CHUNK_SIZE, self._length - self._read)
             chunk = os.pread(self._descriptor, wanted, self._read)
             if not chunk:
-                raise OSError(errno.EIO, "an unfinished upload was cut short")
+                raise StoreFailed("an unfinished upload was cut short")
             self._hash.update(chunk)
             self._read += len(chunk)

@@ -78,6 +78,11 @@ def is_aborted(error: ClientError) -> bool:
     return code_of(error) == "NoSuchUpload"
 
 
+def was_repeated(error: ClientError) -> bool:
+    """Tell whether what was asked for had been asked before, without an answer or in vain."""
+    return bool(error.response.get("ResponseMetadata", {}).get("RetryAttempts"))
+
+
 def is_invalid_part(error: ClientError) -> bool:
     """Tell whether a multipart upload cannot be joined from the parts that were stated."""
     return code_of(error) in _INVALID_PARTS

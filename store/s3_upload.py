@@ -18,6 +18,7 @@ from store.s3_errors import (
     is_failure_of_the_server,
     is_invalid_part,
     s3_errors,
+    was_repeated,
 )
 from store.s3_multipart import Multipart, PartSenders, PartsNotCopied
 from store.s3_parts import growing_part_size, part_size_for, ranges
@@ -146,9 +147,12 @@ class S3Upload(Upload):
         try:
             multipart.complete()
         except ClientError as error:
-            # Done already: by another who writes the same, or by an answer that was lost.
+            # Done already by another who writes the same, or else the answer was lost.
             may_be_done = is_aborted(error) or is_failure_of_the_server(error)
-            if not may_be_done or not self._is_stored(path):
+            # What was asked for first takes its upload away before it has an object of it.
+            may_come = is_aborted(error) and was_repeated(error)
+            is_there = self._comes if may_come else self._is_stored
+            if not may_be_done or not is_there(path):
                 raise
         except BotoCoreError:
             if not self._comes(path):

@@ -37,7 +37,7 @@ _FIRST_READ = 64 * 1024
 _CONCURRENT_READS = 16
 _CONCURRENT_DOCUMENTS = 2  # parsed, JSON can take twenty times its size
 _CACHE = 64 * 1024 * 1024
-_CONFIGS = 1024 * 1024  # several hundred: a list reads all, and has no use for them later
+_CONFIGS = 8 * 1024 * 1024  # as many as a list reads at once; it has no use for them later
 
 
 class Contents:

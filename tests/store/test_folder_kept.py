@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import Canceled, DigestMismatch, StoreFull, UploadMoved
+from common.errors import Canceled, DigestMismatch, StoreFailed, StoreFull, UploadMoved
 from store.folder import FolderStore
 from store.interface import UploadStatus
 from store.prefix_hash import PrefixHash
@@ -98,7 +98,7 @@ def test_a_file_is_read_before_what_follows_it(tmp_path: Path) -> None:
 
 def test_a_file_that_was_cut_short_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(CONTENT)
-    with (tmp_path / "file").open("rb") as file, pytest.raises(OSError, match="cut short"):
+    with (tmp_path / "file").open("rb") as file, pytest.raises(StoreFailed, match="cut short"):
         PrefixHash(file.fileno(), len(CONTENT) + 1).hexdigest()
 
 

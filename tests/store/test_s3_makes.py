@@ -241,6 +241,30 @@ def test_parts_that_were_joined_by_a_lost_answer(open_scripted: OpenScripted) ->
         assert upload.commit() == (SEVERAL_PARTS_DIGEST, len(SEVERAL_PARTS))
 
 
+def test_parts_that_are_still_being_joined_when_asked_again(open_scripted: OpenScripted) -> None:
+    """The upload is gone by then, and the blob comes a moment later."""
+    asked: list[str] = []
+    looks: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        if request.method == "POST":
+            if "uploads" in request.query:
+                return started()
+            asked.append(request.path)
+            if len(asked) == 1:
+                raise ConnectionResetError
+            return failure(404, "NoSuchUpload")
+        if request.method == "HEAD":
+            looks.append(request.path)
+            return STORED if len(looks) > 2 else Answer(404)
+        return PART_SENT
+
+    store, _ = open_scripted(answer)
+    with store.begin_upload(SEVERAL_PARTS_DIGEST, len(SEVERAL_PARTS)) as upload:
+        upload.write(SEVERAL_PARTS)
+        assert upload.commit() == (SEVERAL_PARTS_DIGEST, len(SEVERAL_PARTS))
+
+
 @pytest.mark.parametrize(
     ("age", "removed"), [(timedelta(hours=2), (0, 1)), (timedelta(days=2), (1, 0))]
 )
