@@ -49,4 +49,3 @@ def hash_and_write(pieces: Iterable[bytes], target: Path) -> None:
         writing.result()
         hashing.result()
         os.fsync(file.fileno())
-    target.unlink()
