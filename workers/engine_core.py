@@ -11,7 +11,7 @@ from vllm.config import CompilationMode
 from vllm.distributed.parallel_state import get_pp_group
 from vllm.platforms import current_platform
 
-from workers.batch_invariance import attend_whole_contexts, multiply_in_pairs
+from workers.batch_invariance import attend_whole_contexts, multiply_alike
 from workers.compilation import compile_or_compute, compiling
 from workers.engine_process import note_process, prepare_process
 from workers.lifeline import end_with
@@ -76,7 +76,7 @@ class EngineWorker(_Base):
         compiles = self.compilation_config.mode != CompilationMode.NONE
         with compiling() if compiles else nullcontext():
             super().load_model(**options)
-        multiply_in_pairs(self.model_runner.get_model())
+        multiply_alike(self.model_runner.get_model())
         self._prepare_pipeline()
         if compiles:
             compile_or_compute(self.model_runner)

@@ -165,7 +165,7 @@ async def test_an_answer_longer_than_the_window(
 ) -> None:
     raw = model_pb2.ModelSpec(name="demo:latest", capabilities=["completion"])
     lengths = []
-    for seed in range(12):  # some answers just end
+    for seed in range(60):  # most answers just end
         generation = generation_pb2.Generation(
             completion=generation_pb2.Completion(prompt="one two three one two three", raw=True),
             options=generation_pb2.Options(
@@ -177,6 +177,8 @@ async def test_an_answer_longer_than_the_window(
         lengths.append(segments.answered)
         assert len(segments.held) <= 48
         assert segments.answered == 100 or answered.answer.reason == STOP
+        if segments.answered == 100:
+            break
     assert 100 in lengths
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from vllm import _custom_ops as kernels
 
-from workers.batch_invariance import attend_whole_contexts, multiply_in_pairs
+from workers.batch_invariance import attend_whole_contexts, multiply_alike
 from workers.compilation import compiling
 
 SPLIT = "VLLM_CPU_ATTN_SPLIT_KV"
@@ -32,21 +32,21 @@ def onednn(dtype: torch.dtype, length: int) -> nn.Sequential:
 
 @pytest.mark.skipif(not kernels._supports_onednn, reason="vLLM has no oneDNN here")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
-@pytest.mark.parametrize("length", [1024, 1040, 4096])
+@pytest.mark.parametrize("length", [496, 512, 1024, 1040, 4096])
 def test_a_row_gives_the_same_alone_and_among_others(dtype: torch.dtype, length: int) -> None:
     model = onednn(dtype, length)
-    multiply_in_pairs(model)
+    multiply_alike(model)
     multiply: Any = model[0].cpu_linear
-    rows = torch.randn(33, length, generator=torch.Generator().manual_seed(1)).to(dtype)
+    rows = torch.randn(300, length, generator=torch.Generator().manual_seed(1)).to(dtype)
     alone = torch.cat([multiply(row[None], None, None) for row in rows])
-    for count in (2, 3, 16, 33):
+    for count in (2, 3, 16, 32, 33, 40, 65, 100, 300):
         assert multiply(rows[:count], None, None).equal(alone[:count])
 
 
 @pytest.mark.skipif(not kernels._supports_onednn, reason="vLLM has no oneDNN here")
 def test_what_is_compiled_for_many_rows_gives_a_single_one_the_same() -> None:
     model = onednn(torch.bfloat16, 4096)
-    multiply_in_pairs(model)
+    multiply_alike(model)
     multiply: Any = model[0].cpu_linear
     with compiling():
         # as vLLM does
@@ -60,8 +60,41 @@ def test_what_is_compiled_for_many_rows_gives_a_single_one_the_same() -> None:
     assert multiply(rows, None, None).equal(among_others)
 
 
-@pytest.mark.parametrize(("length", "counts"), [(1024, [1, 2, 3]), (1025, [2, 2, 3])])
-def test_only_a_single_long_row_is_doubled(length: int, counts: list[int]) -> None:
+@pytest.mark.skipif(not torch.cpu._is_amx_tile_supported(), reason="this CPU has no AMX")
+@pytest.mark.parametrize(("length", "width"), [(256, 3072), (512, 256), (1024, 1024)])
+def test_vllm_s_own_kernel_gives_a_row_the_same_alone_and_among_others(
+    length: int, width: int
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    packed = torch.ops._C.convert_weight_packed(
+        torch.randn(width, length, generator=generator).bfloat16()
+    )
+
+    def kernel(rows: torch.Tensor, _: Any, bias: Any) -> torch.Tensor:
+        return kernels.weight_packed_linear_cpu(rows, packed, width, bias)
+
+    model = nn.Sequential(Linear(kernel))
+    multiply_alike(model)
+    multiply: Any = model[0].cpu_linear
+    rows = torch.randn(300, length, generator=torch.Generator().manual_seed(1)).bfloat16()
+    alone = torch.cat([multiply(row[None], None, None) for row in rows])
+    for count in (2, 3, 4, 5, 6, 33, 100, 300):
+        assert multiply(rows[:count], None, None).equal(alone[:count])
+
+
+@pytest.mark.parametrize(
+    ("length", "amx", "counts"),
+    [
+        (1024, False, [1, 2, 3, 70]),
+        (1025, False, [2, 2, 3, 70]),
+        (256, True, [5, 6, 6, 70]),
+        (257, True, [5, 6, 6, 32, 32, 6]),
+    ],
+)
+def test_how_many_rows_are_multiplied_at_once(
+    length: int, amx: bool, counts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     seen = []
 
     def multiply(rows: torch.Tensor, weight: Any, bias: Any) -> torch.Tensor:
@@ -70,10 +103,14 @@ def test_only_a_single_long_row_is_doubled(length: int, counts: list[int]) -> No
         return result
 
     model = nn.Sequential(Linear(multiply), nn.Identity())
-    multiply_in_pairs(model)
+    multiply_alike(model)
     wrapped: Any = model[0].cpu_linear
-    rows, weight, bias = torch.rand(3, length), torch.rand(length, 2), torch.rand(2)
-    for count in (1, 2, 3):
+    generator = torch.Generator().manual_seed(0)
+    rows, weight, bias = (
+        torch.randint(-2, 3, shape, generator=generator).bfloat16()
+        for shape in ((70, length), (length, 2), (2,))
+    )
+    for count in (1, 2, 3, 70):
         expected = rows[:count] @ weight + bias
         assert torch.allclose(wrapped(rows[:count], weight, bias), expected)
     assert seen == counts
