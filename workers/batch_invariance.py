@@ -5,16 +5,17 @@ neither a seed nor a temperature of 0 would give the same text alone and in a cr
 """
 
 from collections.abc import Callable, MutableMapping
+from inspect import isfunction
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 # As measured with vLLM 0.32. Lengths of rows are in numbers of their elements.
-_LONGEST_ALONE = 1024  # of a single row whose products are added up as those among others are
-_LONGEST_AT_ONCE = 256  # of rows of which AMX may take any number
-_TILE = 32  # rows that AMX takes at once
-_FEWEST_WITH_AMX = 5  # rows; fewer are computed without it
+_LONGEST_ALONE = 1024  # of a single row whose products oneDNN adds up as those among others
+_LONGEST_AT_ONCE = 256  # of rows of which oneDNN with AMX may take any number
+_TILE = 32  # rows that oneDNN takes at once with AMX
+_FEWEST_PACKED = 5  # rows; fewer are computed without AMX
 
 Linear = Callable[[Tensor, Any, Any], Tensor]
 
@@ -36,29 +37,43 @@ def attend_whole_contexts(
 def multiply_alike(model: nn.Module) -> None:
     """Let the linear layers of a loaded model give a row the same result in any company.
 
-    oneDNN adds up the products of a single long row in another order than those of several. With
-    AMX it does so for more rows than are a tile, and vLLM's own kernel for fewer than five. So too
-    few rows are multiplied with copies of them, which takes little longer, for the time goes into
-    reading the weights; and many long ones a tile at a time, which takes up to half as long again
-    as all at once, and a tenth of what it takes without AMX.
+    oneDNN adds up the products of a single long row in another order than those of several; with
+    AMX it does so for more rows than are a tile, too. Small layers then have vLLM's own kernel,
+    which does so for fewer than five. So too few rows are multiplied with copies of them, which
+    takes little longer, for the time goes into reading the weights; and many long ones a tile at
+    a time, which takes up to half as long again as all at once, and a tenth of what it takes
+    without AMX.
     """
-    amx = torch.cpu._is_amx_tile_supported()
+    in_tiles = _types_in_tiles()
     for module in model.modules():
         linear: Linear | None = getattr(module, "cpu_linear", None)
         if linear:
-            setattr(module, "cpu_linear", _alike(linear, amx=amx))  # noqa: B010
+            setattr(module, "cpu_linear", _alike(linear, in_tiles))  # noqa: B010
 
 
-def _alike(linear: Linear, *, amx: bool) -> Linear:
+def _types_in_tiles() -> tuple[torch.dtype, ...]:
+    bfloat16 = [torch.bfloat16] if torch.cpu._is_amx_tile_supported() else []
+    float16 = [torch.float16] if torch.cpu._is_amx_fp16_supported() else []
+    return (*bfloat16, *float16)
+
+
+def _is_packed(linear: Any) -> bool:
+    """Tell whether a layer's function, as vLLM made it, calls its own kernel for AMX."""
+    return isfunction(linear) and "packed_weight" in linear.__code__.co_freevars
+
+
+def _alike(linear: Linear, types_in_tiles: tuple[torch.dtype, ...]) -> Linear:
     number = len(_linears)
+    packed = _is_packed(linear)
 
     def fewest(rows: Tensor) -> int:
-        if amx and rows.dtype != torch.float32:
-            return _FEWEST_WITH_AMX
+        if packed:
+            return _FEWEST_PACKED
         return 2 if rows.shape[1] > _LONGEST_ALONE else 1
 
     def goes_in_tiles(rows: Tensor) -> bool:
-        return amx and rows.dtype != torch.float32 and rows.shape[1] > _LONGEST_AT_ONCE
+        long = rows.shape[1] > _LONGEST_AT_ONCE
+        return long and not packed and rows.dtype in types_in_tiles
 
     def among_others(rows: Tensor, weight: Any, bias: Any) -> Tensor:
         count, wanted = len(rows), fewest(rows)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from vllm import _custom_ops as kernels
+from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm
 
 from workers.batch_invariance import attend_whole_contexts, multiply_alike
 from workers.compilation import compiling
@@ -19,67 +20,54 @@ class Linear(nn.Module):
         self.cpu_linear = multiply
 
 
-def onednn(dtype: torch.dtype, length: int) -> nn.Sequential:
-    generator = torch.Generator().manual_seed(0)
-    weight = torch.randn(960, length, generator=generator).to(dtype)
-    handler = kernels.create_onednn_mm(weight.t(), 8)
+def layer(dtype: torch.dtype, length: int, width: int) -> Any:
+    """Give the function of a layer for which vLLM chose one."""
+    linear: Any = nn.Linear(length, width, bias=False, dtype=dtype).requires_grad_(False)
+    linear.weight.data.copy_(randoms(0, width, length))
+    dispatch_cpu_unquantized_gemm(linear, remove_weight=True)
+    multiply_alike(linear)
+    return linear.cpu_linear
 
-    def multiply(rows: torch.Tensor, _: Any, bias: Any) -> torch.Tensor:
-        return kernels.onednn_mm(handler, rows, bias)
 
-    return nn.Sequential(Linear(multiply))
+def randoms(seed: int, *shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.skipif(not kernels._supports_onednn, reason="vLLM has no oneDNN here")
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
-@pytest.mark.parametrize("length", [496, 512, 1024, 1040, 4096])
-def test_a_row_gives_the_same_alone_and_among_others(dtype: torch.dtype, length: int) -> None:
-    model = onednn(dtype, length)
-    multiply_alike(model)
-    multiply: Any = model[0].cpu_linear
-    rows = torch.randn(300, length, generator=torch.Generator().manual_seed(1)).to(dtype)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32], ids=str)
+@pytest.mark.parametrize(
+    ("length", "width"),
+    [(256, 3072), (512, 256), (496, 1200), (1024, 512), (1024, 960), (1040, 960), (4096, 960)],
+)
+def test_a_row_gives_the_same_alone_and_among_others(
+    dtype: torch.dtype, length: int, width: int
+) -> None:
+    multiply = layer(dtype, length, width)
+    rows = randoms(1, 600, length).to(dtype)
     alone = torch.cat([multiply(row[None], None, None) for row in rows])
-    for count in (2, 3, 16, 32, 33, 40, 65, 100, 300):
-        assert multiply(rows[:count], None, None).equal(alone[:count])
+    for count in (2, 4, 5, 16, 32, 33, 100, 600):
+        among_others = torch.cat([multiply(part, None, None) for part in torch.split(rows, count)])
+        assert among_others.equal(alone)
 
 
 @pytest.mark.skipif(not kernels._supports_onednn, reason="vLLM has no oneDNN here")
-def test_what_is_compiled_for_many_rows_gives_a_single_one_the_same() -> None:
-    model = onednn(torch.bfloat16, 4096)
-    multiply_alike(model)
-    multiply: Any = model[0].cpu_linear
+@pytest.mark.parametrize(("length", "width"), [(512, 256), (4096, 960)])
+def test_what_is_compiled_for_many_rows_gives_a_single_one_the_same(
+    length: int, width: int
+) -> None:
+    multiply = layer(torch.bfloat16, length, width)
+    torch.compiler.reset()  # without guards, what was compiled for another length would be called
     with compiling():
         # as vLLM does
         options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
         compiled: Any = torch.compile(multiply, backend="eager", fullgraph=True, options=options)
-    rows = torch.randn(33, 4096, generator=torch.Generator().manual_seed(1)).bfloat16()
+    rows = randoms(1, 600, length).bfloat16()
     mark_dynamic: Any = torch._dynamo.mark_dynamic
     mark_dynamic(rows, 0)
     among_others = compiled(rows, None, None)
-    assert compiled(rows[:1].clone(), None, None).equal(among_others[:1])
+    alone = [compiled(row[None].clone(), None, None) for row in rows]
+    assert torch.cat(alone).equal(among_others)
     assert multiply(rows, None, None).equal(among_others)
-
-
-@pytest.mark.skipif(not torch.cpu._is_amx_tile_supported(), reason="this CPU has no AMX")
-@pytest.mark.parametrize(("length", "width"), [(256, 3072), (512, 256), (1024, 1024)])
-def test_vllm_s_own_kernel_gives_a_row_the_same_alone_and_among_others(
-    length: int, width: int
-) -> None:
-    generator = torch.Generator().manual_seed(0)
-    packed = torch.ops._C.convert_weight_packed(
-        torch.randn(width, length, generator=generator).bfloat16()
-    )
-
-    def kernel(rows: torch.Tensor, _: Any, bias: Any) -> torch.Tensor:
-        return kernels.weight_packed_linear_cpu(rows, packed, width, bias)
-
-    model = nn.Sequential(Linear(kernel))
-    multiply_alike(model)
-    multiply: Any = model[0].cpu_linear
-    rows = torch.randn(300, length, generator=torch.Generator().manual_seed(1)).bfloat16()
-    alone = torch.cat([multiply(row[None], None, None) for row in rows])
-    for count in (2, 3, 4, 5, 6, 33, 100, 300):
-        assert multiply(rows[:count], None, None).equal(alone[:count])
 
 
 @pytest.mark.parametrize(
@@ -87,8 +75,9 @@ def test_vllm_s_own_kernel_gives_a_row_the_same_alone_and_among_others(
     [
         (1024, False, [1, 2, 3, 70]),
         (1025, False, [2, 2, 3, 70]),
-        (256, True, [5, 6, 6, 70]),
-        (257, True, [5, 6, 6, 32, 32, 6]),
+        (256, True, [1, 2, 3, 70]),
+        (257, True, [1, 2, 3, 32, 32, 6]),
+        (1025, True, [2, 2, 3, 32, 32, 6]),
     ],
 )
 def test_how_many_rows_are_multiplied_at_once(

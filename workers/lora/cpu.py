@@ -11,11 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from vllm.lora.layers import base_linear, fused_moe
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 from vllm.platforms import current_platform
 
 Groups = Sequence[tuple[int, Tensor]]
+
+_TILE = 16  # rows; AMX takes as many at once
 
 
 def use_own_multiplication() -> None:
@@ -95,12 +98,9 @@ def _matrix(stacked: Tensor, place: int) -> Tensor:
 def _multiply(rows: Tensor, matrix: Tensor) -> Tensor:
     """Multiply so that a row's result is the same alone and among others.
 
-    In bfloat16 that takes two rows at least. In float32 the order of the sums depends on how
-    many there are; what is computed with more digits is rounded to the same.
+    The order in which products are added up depends on how many rows there are, so there are
+    always as many.
     """
-    rows = rows.to(matrix.dtype)
-    if matrix.dtype == torch.float32:
-        return (rows.double() @ matrix.T.double()).float()
-    if len(rows) == 1:
-        return (rows.repeat(2, 1) @ matrix.T)[:1]
-    return rows @ matrix.T
+    padded = pad(rows.to(matrix.dtype), (0, 0, 0, -len(rows) % _TILE))
+    products = [tile @ matrix.T for tile in torch.split(padded, _TILE)]
+    return torch.cat(products)[: len(rows)]
